@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files: opening for reading, whole reads at an offset, identity, and writing under a temporary name.
+ * All system calls on files go through here, so that faults can be injected in one place. */
+#ifndef PLIM_BASE_FILE_H
+#define PLIM_BASE_FILE_H
+
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/alloc.h"
+
+/* What must stay the same while a file is in use. */
+typedef struct plim_file_identity {
+    uint64_t device, inode, bytes;
+    int64_t mtime_seconds;
+    long mtime_nanoseconds;
+} plim_file_identity;
+
+typedef struct plim_file {
+    int fd; /* -1 when closed */
+    plim_file_identity identity;
+} plim_file;
+
+/* Open a regular file for reading (symbolic links are followed).  Never blocks: UNSAFE for a fifo, device or
+ * socket; IO for a folder, for no such file and for no permission. */
+plim_status plim_file_open(plim_file *out, const char *path, plim_error *err);
+void plim_file_close(plim_file *file);
+
+/* Read exactly `bytes` at `offset`; loops over short reads and EINTR.  TRUNC when the file ends before. */
+plim_status plim_file_read(const plim_file *file, const char *path, void *dst, size_t bytes,
+                           uint64_t offset, plim_error *err);
+/* Read up to `cap` bytes at `offset`, *got of them; 0 at the end. */
+plim_status plim_file_read_some(const plim_file *file, const char *path, void *dst, size_t cap,
+                                uint64_t offset, size_t *got, plim_error *err);
+
+/* CHANGED when size, mtime, inode or device are not what they were at open. */
+plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err);
+
+/* A whole small file, NUL-terminated, from `alloc`.  LIMIT over `max` bytes. */
+plim_status plim_file_slurp(char **out, size_t *bytes, const plim_alloc *alloc, const char *path,
+                            size_t max, plim_error *err);
+
+bool plim_path_is_file(const char *path);   /* a regular file, links followed */
+bool plim_path_is_folder(const char *path); /* a folder, links followed */
+
+/* dir/name into buf; LIMIT when it does not fit. */
+plim_status plim_path_join(char *buf, size_t cap, const char *dir, const char *name, plim_error *err);
+
+/* True for a relative path that stays inside its folder: no empty, "." or ".." part, no backslash, no drive,
+ * no leading slash, no NUL or control character. */
+bool plim_path_is_inside(const char *path);
+
+/* A file being written as PATH.partial-PID, renamed to PATH by commit (after fsync), removed by discard. */
+typedef struct plim_file_writer {
+    int fd;
+    uint64_t bytes;
+    char path[4096], temporary[4096];
+} plim_file_writer;
+
+plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error *err);
+plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes, plim_error *err);
+plim_status plim_writer_commit(plim_file_writer *writer, plim_error *err);
+void plim_writer_discard(plim_file_writer *writer);
+
+/* CLOCK_MONOTONIC in seconds. */
+double plim_now(void);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A pool of threads that runs one job at a time, cut into tasks.  The caller takes part.  Workers spin for
+ * a moment (tokens follow each other closely), then sleep. */
+#ifndef PLIM_BASE_POOL_H
+#define PLIM_BASE_POOL_H
+
+#include "base/alloc.h"
+
+typedef struct plim_pool plim_pool;
+
+/* task 0..tasks-1, each exactly once, in any order; worker 0..threads-1 is who runs it. */
+typedef void (*plim_task_fn)(void *arg, unsigned task, unsigned worker);
+
+#define PLIM_POOL_MAX_THREADS 256
+#define PLIM_POOL_STACK_BYTES (256u * 1024u)
+
+/* `threads` includes the caller: 1 starts nothing.  NOMEM when the system refuses a thread. */
+plim_status plim_pool_open(plim_pool **out, const plim_alloc *alloc, unsigned threads, plim_error *err);
+void plim_pool_close(plim_pool **pool);
+unsigned plim_pool_threads(const plim_pool *pool);
+
+/* Run all tasks; returns when the last is done.  Callers from several threads take turns.  No allocation.
+ * A task must not call plim_pool_run of the same pool. */
+void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg);
+
+/* Cores that this process may use: affinity mask and control-group quota, at least 1. */
+unsigned plim_cpu_count(void);
+
+#endif
