@@ -17,6 +17,7 @@ typedef struct plim_ledger plim_ledger;
 /* `system` NULL: malloc.  The ledger's own few hundred bytes are not counted. */
 plim_status plim_ledger_open(plim_ledger **out, uint64_t limit, uint64_t baseline,
                              const plim_allocator *system, plim_error *err);
+/* Everything must have been given back. */
 void plim_ledger_close(plim_ledger **ledger);
 
 /* PLIM_E_BUDGET when it would cross the line: the message says what was asked for, what is held and what the
@@ -26,7 +27,9 @@ plim_status plim_ledger_reserve(plim_ledger *ledger, plim_memory_category catego
 void plim_ledger_release(plim_ledger *ledger, plim_memory_category category, plim_memory_kind kind,
                          uint64_t bytes);
 
-/* An allocator that reserves in `category`; lives as long as the ledger. */
+/* An allocator that reserves in `category`; lives as long as the ledger.  Counted is what was asked for and 16
+ * bytes per block; blocks from 64 KiB on are maps of their own and counted in whole pages (not with a host's
+ * allocator, which gets every block). */
 const plim_alloc *plim_ledger_alloc(plim_ledger *ledger, plim_memory_category category);
 
 void plim_ledger_read(const plim_ledger *ledger, plim_memory *out);
@@ -45,12 +48,12 @@ typedef struct plim_region {
 } plim_region;
 
 /* Zeroed anonymous memory; `populate`: every page is touched now (what is promised is committed).
- * BUDGET, NOMEM.  Sizes under 2 MiB take 4 KiB pages. */
+ * BUDGET, NOMEM.  Sizes under 2 MiB take 4 KiB pages.  0 bytes: PLIM_OK and a zeroed region. */
 plim_status plim_region_open(plim_region *out, plim_ledger *ledger, plim_memory_category category,
                              size_t bytes, bool populate, plim_error *err);
 
 /* Map `bytes` at `offset` (any alignment; whole pages are mapped and counted) of an open file, shared, read-only,
- * nothing populated. */
+ * nothing populated.  0 bytes: PLIM_OK and a zeroed region.  BUDGET, NOMEM, IO, LIMIT (past 2^63). */
 plim_status plim_region_map(plim_region *out, plim_ledger *ledger, plim_memory_category category, int fd,
                             const char *path, uint64_t offset, size_t bytes, plim_error *err);
 

@@ -14,7 +14,9 @@ plim_status plim_meter_process(const char *proc_root, plim_process_memory *out, 
 /* Reads proc_root/meminfo, proc_root/self/cgroup and self/mountinfo, and every memory controller from our
  * group to the root (v1: memory.limit_in_bytes, usage_in_bytes, memory.stat; v2: memory.max,
  * memory.current, memory.stat; v2's memory.high counts as a limit too).  What cannot be read counts as no limit.
- * `line`: min(available + rss of this process, cgroup_left + rss) less a margin of 5 %, at least 64 MiB. */
+ * `sys_prefix` goes before each mount point that mountinfo names; "" for the real ones.
+ * `line`: min(available + rss of this process, cgroup_left + rss) less a margin of 5 %, at least 64 MiB; never
+ * under the rss, never 0. */
 plim_status plim_meter_machine(const char *proc_root, const char *sys_prefix, plim_machine_memory *out,
                                plim_error *err);
 
