@@ -34,12 +34,17 @@ plim_status plim_file_read(const plim_file *file, const char *path, void *dst, s
 plim_status plim_file_read_some(const plim_file *file, const char *path, void *dst, size_t cap,
                                 uint64_t offset, size_t *got, plim_error *err);
 
-/* CHANGED when size, mtime, inode or device are not what they were at open. */
+/* CHANGED when size, mtime, inode or device are not what they were at open.  With fd -1 (closed, identity kept)
+ * the file that `path` leads to now is compared; CHANGED too when there is none. */
 plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err);
 
 /* A whole small file, NUL-terminated, from `alloc`.  LIMIT over `max` bytes. */
 plim_status plim_file_slurp(char **out, size_t *bytes, const plim_alloc *alloc, const char *path,
                             size_t max, plim_error *err);
+
+/* Up to cap - 1 bytes of a small file of the system (/proc, /sys: no size is announced) into buf, NUL-terminated.
+ * Returns how many, -1 where it can't be opened or read. */
+long plim_file_peek(const char *path, char *buf, size_t cap);
 
 bool plim_path_is_file(const char *path);   /* a regular file, links followed */
 bool plim_path_is_folder(const char *path); /* a folder, links followed */
@@ -58,9 +63,13 @@ typedef struct plim_file_writer {
     char path[4096], temporary[4096];
 } plim_file_writer;
 
+/* IO where it can't be made; LIMIT for a path that is too long.  One writer per path and process: the leftover
+ * of an earlier one with the same name is replaced. */
 plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error *err);
 plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes, plim_error *err);
+/* On failure nothing is left behind and nothing appears at PATH; discard is then allowed and does nothing. */
 plim_status plim_writer_commit(plim_file_writer *writer, plim_error *err);
+/* Does nothing after a commit, and on a zeroed writer whose fd is -1. */
 void plim_writer_discard(plim_file_writer *writer);
 
 /* CLOCK_MONOTONIC in seconds. */

@@ -18,12 +18,13 @@ typedef struct plim_where {
 /* Fill *err (may be NULL) and return `code`, so that a failing function ends in
  * `return plim_fail(err, PLIM_E_…, "what was found, what was expected, what to do")`.
  * The message is cut, never overflows.  Control characters of arguments are the caller's text: they are
- * replaced by '?' in the finished message, so that a hostile name can't drive a terminal. */
+ * replaced by '?' in the finished message, so that a hostile name can't drive a terminal.  Arguments may point
+ * into *err (to wrap one error into another); numbers are printed as in the C locale. */
 plim_status plim_fail(plim_error *err, plim_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same with file, tensor and offset, which go into their fields and before the message:
- * "FILE: tensor 'T': MESSAGE (at byte N)". */
+/* The same with file, tensor and offset, which go into their fields (as they are, cut to fit) and before the
+ * message: "FILE: tensor 'T': MESSAGE (at byte N)". */
 plim_status plim_fail_at(plim_error *err, plim_status code, plim_where where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -32,5 +33,8 @@ plim_status plim_fail_errno(plim_error *err, int errnum, plim_where where, const
 
 /* Clear *err (may be NULL). */
 void plim_error_clear(plim_error *err);
+
+/* Replace the control characters of text (C0, DEL, C1) by '?', in place. */
+void plim_text_tame(char *text);
 
 #endif

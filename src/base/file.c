@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files: every system call on one is here, called plainly, so that a test can put itself in front of it.
+ * Leaves maps of files to memory/region. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/num.h"
+
+/* One pread or write: Linux moves no more than 0x7ffff000 bytes at once. */
+#define ONE_CALL_BYTES 0x40000000u
+
+static plim_where at(const char *path, int64_t offset)
+{
+    return (plim_where){.file = path, .offset = offset};
+}
+
+static plim_file_identity identity_of(const struct stat *st)
+{
+    return (plim_file_identity){.device = (uint64_t)st->st_dev,
+                                .inode = (uint64_t)st->st_ino,
+                                .bytes = (uint64_t)st->st_size,
+                                .mtime_seconds = (int64_t)st->st_mtim.tv_sec,
+                                .mtime_nanoseconds = st->st_mtim.tv_nsec};
+}
+
+/* ---- reading ---- */
+
+static plim_status check_regular(const struct stat *st, const char *path, plim_error *err)
+{
+    if (S_ISREG(st->st_mode))
+        return PLIM_OK;
+    if (S_ISDIR(st->st_mode))
+        return plim_fail_at(err, PLIM_E_IO, at(path, -1), "is a folder, want a file");
+    const char *kind = S_ISFIFO(st->st_mode)   ? "a fifo"
+                       : S_ISSOCK(st->st_mode) ? "a socket"
+                                               : "a device";
+    return plim_fail_at(err, PLIM_E_UNSAFE, at(path, -1), "is %s, want a regular file", kind);
+}
+
+plim_status plim_file_open(plim_file *out, const char *path, plim_error *err)
+{
+    struct stat st;
+    *out = (plim_file){.fd = -1};
+    /* Asked by name first: opening a device can already do something. */
+    if (stat(path, &st) != 0)
+        return plim_fail_errno(err, errno, at(path, -1), "cannot open");
+    plim_status status = check_regular(&st, path, err);
+    if (status != PLIM_OK)
+        return status;
+    /* O_NONBLOCK: if a fifo took the name meanwhile, nobody waits for its writer. */
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return plim_fail_errno(err, errno, at(path, -1), "cannot open");
+    if (fstat(fd, &st) != 0)
+        status = plim_fail_errno(err, errno, at(path, -1), "cannot be examined");
+    else
+        status = check_regular(&st, path, err);
+    if (status != PLIM_OK) {
+        close(fd);
+        return status;
+    }
+    out->fd = fd;
+    out->identity = identity_of(&st);
+    return PLIM_OK;
+}
+
+void plim_file_close(plim_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}
+
+plim_status plim_file_read_some(const plim_file *file, const char *path, void *dst, size_t cap,
+                                uint64_t offset, size_t *got, plim_error *err)
+{
+    *got = 0;
+    if (offset > INT64_MAX - ONE_CALL_BYTES)
+        return PLIM_OK; /* no file reaches so far */
+    ssize_t n;
+    do
+        n = pread(file->fd, dst, cap < ONE_CALL_BYTES ? cap : ONE_CALL_BYTES, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return plim_fail_errno(err, errno, at(path, (int64_t)offset), "cannot read");
+    *got = (size_t)n;
+    return PLIM_OK;
+}
+
+plim_status plim_file_read(const plim_file *file, const char *path, void *dst, size_t bytes,
+                           uint64_t offset, plim_error *err)
+{
+    char *to = dst;
+    for (size_t done = 0, got; done < bytes; done += got) {
+        plim_status status =
+            plim_file_read_some(file, path, to + done, bytes - done, offset + done, &got, err);
+        if (status != PLIM_OK)
+            return status;
+        if (got == 0)
+            return plim_fail_at(err, PLIM_E_TRUNC, at(path, (int64_t)((offset + done) & INT64_MAX)),
+                                "the file ends here, %zu of %zu bytes are missing", bytes - done,
+                                bytes);
+    }
+    return PLIM_OK;
+}
+
+plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err)
+{
+    struct stat st;
+    bool by_name = file->fd < 0;
+    if ((by_name ? stat(path, &st) : fstat(file->fd, &st)) != 0) {
+        if (by_name && (errno == ENOENT || errno == ENOTDIR))
+            return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file is gone");
+        return plim_fail_errno(err, errno, at(path, -1), "cannot be examined");
+    }
+    const plim_file_identity a = file->identity, b = identity_of(&st);
+    if (a.bytes != b.bytes)
+        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1),
+                            "the file changed while in use: %llu bytes before, %llu now",
+                            (unsigned long long)a.bytes, (unsigned long long)b.bytes);
+    if (a.device != b.device || a.inode != b.inode)
+        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "another file has taken this name");
+    if (a.mtime_seconds != b.mtime_seconds || a.mtime_nanoseconds != b.mtime_nanoseconds)
+        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file was written while in use");
+    return PLIM_OK;
+}
+
+plim_status plim_file_slurp(char **out, size_t *bytes, const plim_alloc *alloc, const char *path,
+                            size_t max, plim_error *err)
+{
+    plim_file file;
+    *out = NULL;
+    *bytes = 0;
+    plim_status status = plim_file_open(&file, path, err);
+    if (status != PLIM_OK)
+        return status;
+    uint64_t size = file.identity.bytes;
+    if (size > max) {
+        plim_file_close(&file);
+        return plim_fail_at(err, PLIM_E_LIMIT, at(path, -1), "%llu bytes, want at most %zu",
+                            (unsigned long long)size, max);
+    }
+    plim_error why;
+    char *text = plim_new(alloc, (size_t)size + 1, 1, &why);
+    status = text ? plim_file_read(&file, path, text, (size_t)size, 0, &why) : why.code;
+    if (status == PLIM_OK)
+        status = plim_file_check(&file, path, &why);
+    plim_file_close(&file);
+    if (status != PLIM_OK) {
+        plim_delete(alloc, text);
+        if (err)
+            *err = why;
+        return status;
+    }
+    *out = text;
+    *bytes = (size_t)size;
+    return PLIM_OK;
+}
+
+long plim_file_peek(const char *path, char *buf, size_t cap)
+{
+    plim_file file;
+    assert(cap >= 1);
+    buf[0] = '\0';
+    if (plim_file_open(&file, path, NULL) != PLIM_OK)
+        return -1;
+    size_t done = 0, got = 1;
+    plim_status status = PLIM_OK;
+    while (status == PLIM_OK && got > 0 && done < cap - 1) {
+        status = plim_file_read_some(&file, path, buf + done, cap - 1 - done, done, &got, NULL);
+        done += got;
+    }
+    plim_file_close(&file);
+    buf[done] = '\0';
+    return status == PLIM_OK ? (long)done : -1;
+}
+
+/* ---- paths ---- */
+
+bool plim_path_is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool plim_path_is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+plim_status plim_path_join(char *buf, size_t cap, const char *dir, const char *name, plim_error *err)
+{
+    size_t a = strlen(dir), b = strlen(name);
+    bool slash = a > 0 && dir[a - 1] != '/';
+    if (a >= cap || b >= cap || a + slash + b >= cap)
+        return plim_fail(err, PLIM_E_LIMIT, "a path of %zu bytes is too long, want less than %zu",
+                         a + slash + b, cap);
+    memmove(buf, dir, a);
+    if (slash)
+        buf[a] = '/';
+    memcpy(buf + a + slash, name, b + 1);
+    return PLIM_OK;
+}
+
+bool plim_path_is_inside(const char *path)
+{
+    bool letter = (path[0] | 0x20) >= 'a' && (path[0] | 0x20) <= 'z';
+    if (letter && path[1] == ':')
+        return false; /* a drive */
+    const char *part = path;
+    for (const char *p = path;; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '\0' || c == '/') {
+            size_t n = (size_t)(p - part);
+            if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && !memcmp(part, "..", 2)))
+                return false;
+            if (c == '\0')
+                return true;
+            part = p + 1;
+        } else if (c < 0x20 || c == 0x7f || c == '\\') {
+            return false;
+        }
+    }
+}
+
+/* ---- writing ---- */
+
+plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error *err)
+{
+    out->fd = -1;
+    out->bytes = 0;
+    out->path[0] = out->temporary[0] = '\0';
+    char tail[32];
+    size_t tail_bytes = plim_format(tail, sizeof tail, ".partial-%ld", (long)getpid());
+    if (strlen(path) + tail_bytes >= sizeof out->temporary)
+        return plim_fail_at(err, PLIM_E_LIMIT, at(path, -1), "the path is too long, want less than %zu bytes",
+                            sizeof out->temporary - tail_bytes);
+    plim_format(out->path, sizeof out->path, "%s", path);
+    plim_format(out->temporary, sizeof out->temporary, "%s%s", path, tail);
+    /* Never through a link somebody put there; the leftover of a process that died goes. */
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+    int fd = open(out->temporary, flags, 0666);
+    if (fd < 0 && errno == EEXIST && unlink(out->temporary) == 0)
+        fd = open(out->temporary, flags, 0666);
+    if (fd < 0)
+        return plim_fail_errno(err, errno, at(out->temporary, -1), "cannot be made");
+    out->fd = fd;
+    return PLIM_OK;
+}
+
+plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes, plim_error *err)
+{
+    const char *from = src;
+    while (bytes > 0) {
+        ssize_t n = write(writer->fd, from, bytes < ONE_CALL_BYTES ? bytes : ONE_CALL_BYTES);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return plim_fail_errno(err, n < 0 ? errno : EIO, at(writer->path, (int64_t)writer->bytes),
+                                   "cannot write");
+        from += n;
+        bytes -= (size_t)n;
+        writer->bytes += (uint64_t)n;
+    }
+    return PLIM_OK;
+}
+
+/* The new name survives a loss of power only when its folder is on disk too. */
+static int sync_folder(const char *path)
+{
+    char folder[sizeof(((plim_file_writer *)0)->path)];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    memcpy(folder, slash == path ? "/" : slash ? path : ".", slash && n ? n : 1);
+    folder[slash && n ? n : 1] = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return 0; /* a folder one may write to but not read */
+    int failed = fsync(fd) != 0 && errno != EINVAL && errno != EROFS ? errno : 0;
+    close(fd);
+    return failed;
+}
+
+plim_status plim_writer_commit(plim_file_writer *writer, plim_error *err)
+{
+    plim_where where = at(writer->path, -1);
+    plim_status status = PLIM_OK;
+    if (fsync(writer->fd) != 0)
+        status = plim_fail_errno(err, errno, where, "cannot write");
+    int closed = close(writer->fd);
+    writer->fd = -1;
+    if (status == PLIM_OK && closed != 0 && errno != EINTR)
+        status = plim_fail_errno(err, errno, where, "cannot write");
+    if (status == PLIM_OK && rename(writer->temporary, writer->path) != 0)
+        status = plim_fail_errno(err, errno, where, "cannot take its name");
+    if (status != PLIM_OK) {
+        unlink(writer->temporary);
+        return status;
+    }
+    int failed = sync_folder(writer->path);
+    if (failed)
+        return plim_fail_errno(err, failed, where, "is written, but its folder can't be synchronised");
+    return PLIM_OK;
+}
+
+void plim_writer_discard(plim_file_writer *writer)
+{
+    if (writer->fd < 0)
+        return;
+    close(writer->fd);
+    unlink(writer->temporary);
+    writer->fd = -1;
+}
+
+double plim_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
