@@ -30,8 +30,10 @@ void plim_facts_gather(plim_facts *out, uint64_t memory_limit, uint64_t baseline
                         .held = held,
                         .threads = threads,
                         .huge_pages = huge_pages()};
-    if (plim_process_memory_read(&process, NULL) == PLIM_OK)
+    if (plim_process_memory_read(&process, NULL) == PLIM_OK) {
         out->rss = process.rss;
+        out->peak = process.peak;
+    }
     /* On failure *machine stays zero. */
     (void)plim_machine_memory_read(&out->machine, NULL);
 }

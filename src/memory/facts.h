@@ -15,6 +15,7 @@ typedef struct plim_facts {
     uint64_t baseline;       /* what the process held when the context opened (0 in a plan for a limit-less host) */
     uint64_t held;           /* by the ledger, now */
     uint64_t rss;            /* VmRSS now */
+    uint64_t peak;           /* VmHWM so far */
     unsigned threads;
     bool huge_pages;         /* madvise or always */
     plim_machine_memory machine;
