@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The list of stored tensors: opening, growing, sorting, finding.  The formats are in files of their own. */
+ * The list of stored tensors: opening, growing, sorting, finding.  The formats are in files of
+ * their own. */
 #include <string.h>
 
 #include "checkpoint/internal.h"
 
 plim_status plim_stored_add_file(plim_stored_set *set, const char *path, plim_error *err)
 {
-    plim_status status =
-        plim_grow(set->alloc, &set->files, &set->file_cap, set->file_count + 1, sizeof *set->files, err);
+    plim_status status = plim_grow(set->alloc, &set->files, &set->file_cap, set->file_count + 1,
+                                   sizeof *set->files, err);
     if (status)
         return status;
     plim_stored_file *file = &set->files[set->file_count];
@@ -29,8 +30,8 @@ plim_status plim_stored_add_tensor(plim_stored_set *set, plim_stored **out, plim
         return plim_fail_at(err, PLIM_E_LIMIT, where, "the checkpoint has more than %u tensors",
                             PLIM_MAX_TENSORS);
     }
-    plim_status status = plim_grow(set->alloc, &set->tensors, &set->tensor_cap, set->tensor_count + 1,
-                                   sizeof *set->tensors, err);
+    plim_status status = plim_grow(set->alloc, &set->tensors, &set->tensor_cap,
+                                   set->tensor_count + 1, sizeof *set->tensors, err);
     if (status)
         return status;
     *out = &set->tensors[set->tensor_count++];
@@ -77,13 +78,15 @@ static plim_status sort_by_name(plim_stored_set *set, plim_error *err)
         if (strcmp(a->name, b->name))
             continue;
         plim_where where = {set->files[b->file].path, b->name, -1};
-        return plim_fail_at(err, PLIM_E_MISMATCH, where, "the tensor is stored a second time in %.400s",
-                            set->files[a->file].path);
+        const char *first = set->files[a->file].path + strlen(set->directory);
+        return plim_fail_at(err, PLIM_E_MISMATCH, where, "the tensor is stored in %s too",
+                            plim_shorten(first + (*first == '/')).text);
     }
     return PLIM_OK;
 }
 
-/* torch.is_floating_point without the types that cannot be a model's default (get_state_dict_dtype). */
+/* torch.is_floating_point without the types that cannot be a model's default
+ * (get_state_dict_dtype). */
 static bool can_be_default(plim_dtype dtype)
 {
     return dtype == PLIM_F64 || dtype == PLIM_F32 || dtype == PLIM_F16 || dtype == PLIM_BF16;
@@ -135,8 +138,8 @@ static plim_status read_sharded(plim_stored_set *set, const char *path, const pl
     if (!status)
         status = plim_shard_index_check(&index, set, &listed, err);
     if (!status && listed < set->tensor_count)
-        plim_log_line(log, PLIM_LOG_INFO, "%s lists %zu of the %zu tensors that its shards hold", path,
-                      listed, set->tensor_count);
+        plim_log_line(log, PLIM_LOG_INFO, "%s lists %zu of the %zu tensors that its shards hold",
+                      path, listed, set->tensor_count);
     plim_shard_index_close(&index);
     return status;
 }
@@ -154,7 +157,8 @@ static plim_status open_found(plim_stored_set *set, const plim_found *found, con
 }
 
 plim_status plim_stored_open(plim_stored_set **out, const plim_alloc *alloc,
-                             const plim_checkpoint_where *where, const plim_log *log, plim_error *err)
+                             const plim_checkpoint_where *where, const plim_log *log,
+                             plim_error *err)
 {
     plim_error local;
     if (!err)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which file of a folder from_pretrained would take, and what to say when there is none.
- * Order (transformers/modeling_utils.py, _get_resolved_checkpoint_files): config.json's `transformers_weights`; then
- * model.safetensors; then model.safetensors.index.json; a variant V stands before the last part of these names
- * (model.V.safetensors, model.safetensors.index.V.json), and without such files there is no falling back. */
+ * Order (transformers/modeling_utils.py, _get_resolved_checkpoint_files): config.json's
+ * `transformers_weights`; then model.safetensors; then model.safetensors.index.json; a variant V
+ * stands before the last part of these names (model.V.safetensors, model.safetensors.index.V.json),
+ * and without such files there is no falling back. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include "checkpoint/internal.h"
 
 #define MAX_CONFIG_BYTES (16u << 20)
-#define LISTED 6 /* file names that an error shows */
+#define LISTED           6 /* file names that an error shows */
 
 static bool ends_with(const char *text, const char *suffix)
 {
@@ -81,18 +82,20 @@ static plim_status stream_config(char *name, plim_json *json, plim_error *err)
         size_t bytes = 0;
         const char *text = event == PLIM_JSON_STRING ? plim_json_text(json, &bytes) : "";
         if (!plim_path_is_inside(text) || strlen(text) != bytes || bytes >= 256)
-            return plim_json_fail(json, err, PLIM_E_UNSAFE,
-                                  "transformers_weights is not the name of a file inside the folder");
+            return plim_json_fail(
+                json, err, PLIM_E_UNSAFE,
+                "transformers_weights is not the name of a file inside the folder");
         if (!ends_with(text, ".safetensors") && !ends_with(text, ".safetensors.index.json"))
-            return plim_json_fail(json, err, PLIM_E_UNSAFE,
-                                  "transformers_weights must name a .safetensors file or its index");
+            return plim_json_fail(
+                json, err, PLIM_E_UNSAFE,
+                "transformers_weights must name a .safetensors file or its index");
         memcpy(name, text, bytes + 1);
     }
     return status;
 }
 
-/* What config.json says, or "".  Its faults are for whoever reads it for its meaning: a folder with a broken
- * config still has weights that can be listed. */
+/* What config.json says, or "".  Its faults are for whoever reads it for its meaning: a folder with
+ * a broken config still has weights that can be listed. */
 static plim_status read_config(char name[256], const plim_alloc *alloc, const char *directory,
                                const plim_log *log, plim_error *err)
 {
@@ -114,7 +117,8 @@ static plim_status read_config(char name[256], const plim_alloc *alloc, const ch
     }
     plim_json_close(&json);
     plim_file_close(&file);
-    if (!range.failed && (status == PLIM_E_FORMAT || status == PLIM_E_TRUNC || status == PLIM_E_LIMIT)) {
+    if (!range.failed &&
+        (status == PLIM_E_FORMAT || status == PLIM_E_TRUNC || status == PLIM_E_LIMIT)) {
         plim_log_line(log, PLIM_LOG_DEBUG, "%s", err->message);
         plim_error_clear(err);
         return PLIM_OK;
@@ -133,7 +137,8 @@ typedef struct listing {
 
 static void list_name(listing *l, const char *name)
 {
-    static const char *const others[] = {".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"};
+    static const char *const others[] = {".bin",  ".gguf", ".pt",     ".pth",
+                                         ".ckpt", ".h5",   ".msgpack"};
     if (ends_with(name, ".safetensors")) {
         size_t at = l->safetensors_count < LISTED ? l->safetensors_count : LISTED;
         l->safetensors_count++;
@@ -146,7 +151,8 @@ static void list_name(listing *l, const char *name)
             snprintf(l->safetensors[at], sizeof l->safetensors[at], "%s", name);
         return;
     }
-    bool is_bin = !strcmp(name, "pytorch_model.bin") || !strcmp(name, "pytorch_model.bin.index.json");
+    bool is_bin =
+        !strcmp(name, "pytorch_model.bin") || !strcmp(name, "pytorch_model.bin.index.json");
     bool is_other = is_bin;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         is_other = is_other || ends_with(name, others[i]);
@@ -162,11 +168,14 @@ static plim_status list_folder(listing *l, const char *directory, plim_error *er
     DIR *dir = opendir(directory);
     if (!dir)
         return plim_fail_errno(err, errno, (plim_where){directory, NULL, -1}, "listing the folder");
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (strlen(entry->d_name) < 256)
-            list_name(l, entry->d_name);
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(dir)); errno = 0)
+        list_name(l, entry->d_name);
+    int failed = errno;
     closedir(dir);
-    return PLIM_OK;
+    return failed ? plim_fail_errno(err, failed, (plim_where){directory, NULL, -1},
+                                    "listing the folder")
+                  : PLIM_OK;
 }
 
 /* "a, b and 3 more" */
@@ -174,7 +183,8 @@ static void show_list(char *out, size_t cap, const listing *l)
 {
     size_t shown = l->safetensors_count < LISTED ? l->safetensors_count : LISTED, used = 0;
     for (size_t i = 0; i < shown && used < cap; i++)
-        used += (size_t)snprintf(out + used, cap - used, "%s%.100s", i ? ", " : "", l->safetensors[i]);
+        used += (size_t)snprintf(out + used, cap - used, "%s%s", i ? ", " : "",
+                                 plim_shorten(l->safetensors[i]).text);
     if (l->safetensors_count > shown && used < cap)
         snprintf(out + used, cap - used, " and %zu more", l->safetensors_count - shown);
 }
@@ -184,8 +194,9 @@ static plim_status refuse_special(const char *path, plim_error *err)
 {
     struct stat info;
     if (!lstat(path, &info) && S_ISLNK(info.st_mode) && stat(path, &info) && errno == ENOENT)
-        return plim_fail_at(err, PLIM_E_IO, (plim_where){path, NULL, -1},
-                            "a symbolic link to a file that is not there (is the download complete?)");
+        return plim_fail_at(
+            err, PLIM_E_IO, (plim_where){path, NULL, -1},
+            "a symbolic link to a file that is not there (is the download complete?)");
     if (stat(path, &info) || S_ISREG(info.st_mode))
         return PLIM_OK;
     plim_file file;
@@ -211,20 +222,22 @@ static plim_status nothing_found(const char *directory, const char *single, cons
         return status;
     plim_where where = {directory, NULL, -1};
     if (l.has_bin || (l.other[0] && !l.safetensors_count))
-        return plim_fail_at(err, PLIM_E_UNSUP, where,
-                            "there is no %s and no %s, only %.100s, which is not read yet: load it in "
-                            "Transformers and save it with save_pretrained, which writes safetensors",
-                            single, index, l.other);
+        return plim_fail_at(
+            err, PLIM_E_UNSUP, where,
+            "there is no %s and no %s, only %s, which is not read yet: load it in "
+            "Transformers and save it with save_pretrained, which writes safetensors",
+            single, index, plim_shorten(l.other).text);
     if (!l.safetensors_count)
         return plim_fail_at(err, PLIM_E_IO, where, "there is no %s and no %s here", single, index);
     show_list(names, sizeof names, &l);
     if (variant)
         return plim_fail_at(err, PLIM_E_IO, where,
-                            "there is no %s and no %s here, but %s: try without the variant", single, index,
-                            names);
-    return plim_fail_at(err, PLIM_E_IO, where,
-                        "there is no %s and no %s here, but %s: give the path of the file, or the variant",
-                        single, index, names);
+                            "there is no %s and no %s here, but %s: try without the variant",
+                            single, index, names);
+    return plim_fail_at(
+        err, PLIM_E_IO, where,
+        "there is no %s and no %s here, but %s: give the path of the file, or the variant", single,
+        index, names);
 }
 
 /* ---- a folder ---- */
@@ -232,7 +245,8 @@ static plim_status nothing_found(const char *directory, const char *single, cons
 /* True and found filled when directory/name is a file. */
 static plim_status try_name(plim_found *found, const char *name, bool *taken, plim_error *err)
 {
-    plim_status status = plim_path_join(found->path, sizeof found->path, found->directory, name, err);
+    plim_status status =
+        plim_path_join(found->path, sizeof found->path, found->directory, name, err);
     *taken = !status && plim_path_is_file(found->path);
     found->is_index = strstr(name, ".safetensors.index.") != NULL;
     return status;
@@ -249,13 +263,15 @@ static plim_status take_folder(plim_found *found, const plim_alloc *alloc, const
     if (named[0]) {
         if ((status = try_name(found, named, &taken, err)) || taken)
             return status;
-        return plim_fail_at(err, PLIM_E_IO, (plim_where){found->path, NULL, -1},
-                            "config.json names this file in transformers_weights, but it is not there");
+        return plim_fail_at(
+            err, PLIM_E_IO, (plim_where){found->path, NULL, -1},
+            "config.json names this file in transformers_weights, but it is not there");
     }
     if (variant) {
         if (!plim_path_is_inside(variant) || strchr(variant, '/') || strlen(variant) > 100)
-            return plim_fail(err, PLIM_E_USAGE, "'%.100s' cannot be a variant: want a part of a file name",
-                             variant);
+            return plim_fail(err, PLIM_E_USAGE,
+                             "'%s' cannot be a variant: want a part of a file name",
+                             plim_shorten(variant).text);
         snprintf(single, sizeof single, "model.%s.safetensors", variant);
         snprintf(index, sizeof index, "model.safetensors.index.%s.json", variant);
     }
@@ -292,8 +308,8 @@ plim_status plim_discover(plim_found *out, const plim_alloc *alloc,
     if ((status = copy_path(subfolder, where->subfolder, err)))
         return status;
     if (!plim_path_is_inside(subfolder))
-        return plim_fail(err, PLIM_E_UNSAFE, "the subfolder '%.200s' does not lie inside the folder",
-                         subfolder);
+        return plim_fail(err, PLIM_E_UNSAFE, "the subfolder '%s' does not lie inside the folder",
+                         plim_shorten(subfolder).text);
     if ((status = plim_path_join(out->directory, sizeof out->directory, out->path, subfolder, err)))
         return status;
     if (!plim_path_is_folder(out->directory))

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The header of one safetensors file: 8 bytes of length N (little endian), N bytes of JSON, then the data.
- * Enforces what the reference implementation enforces (safetensors/src/tensor.rs), and refuses besides: duplicate
- * names and keys (the reference takes the last), NUL bytes in names, ranks past PLIM_MAX_DIMS.  As there, whitespace
- * may stand before and after the JSON, unknown fields are passed over, data need not be aligned.  An unknown dtype is
- * kept with its name: whoever needs that tensor refuses it. */
+ * The header of one safetensors file: 8 bytes of length N (little endian), N bytes of JSON, then
+ * the data. Enforces what the reference implementation enforces (safetensors/src/tensor.rs), and
+ * refuses besides: duplicate names and keys (the reference takes the last), NUL bytes in names,
+ * ranks past PLIM_MAX_DIMS.  As there, whitespace may stand before and after the JSON, unknown
+ * fields are passed over, data need not be aligned.  An unknown dtype is kept with its name:
+ * whoever needs that tensor refuses it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,10 +18,10 @@ typedef struct header {
     const char *path;
     plim_json_range range;
     plim_json *json;
-    uint64_t data_bytes;  /* of the file after its header */
-    size_t first;         /* the file's first tensor in the set */
-    const char *name;     /* of the entry being read; NULL outside of entries */
-    uint32_t *entry_at;   /* per tensor of this file: offset of its name in the file */
+    uint64_t data_bytes; /* of the file after its header */
+    size_t first;        /* the file's first tensor in the set */
+    const char *name;    /* of the entry being read; NULL outside of entries */
+    uint32_t *entry_at;  /* per tensor of this file: offset of its name in the file */
     size_t entry_cap;
 } header;
 
@@ -29,7 +30,8 @@ typedef struct entry {
     uint64_t begin, end;
 } entry;
 
-static plim_status fail_here(const header *h, plim_status code, const char *message, plim_error *err)
+static plim_status fail_here(const header *h, plim_status code, const char *message,
+                             plim_error *err)
 {
     plim_where where = {h->path, h->name, plim_json_offset(h->json)};
     return plim_fail_at(err, code, where, "%s", message);
@@ -38,7 +40,8 @@ static plim_status fail_here(const header *h, plim_status code, const char *mess
 /* Where the entry of tensor `index` of the set stands. */
 static plim_where where_entry(const header *h, size_t index)
 {
-    return (plim_where){h->path, h->set->tensors[index].name, (int64_t)h->entry_at[index - h->first]};
+    return (plim_where){h->path, h->set->tensors[index].name,
+                        (int64_t)h->entry_at[index - h->first]};
 }
 
 static plim_status read_dtype(header *h, plim_stored *tensor, plim_error *err)
@@ -72,7 +75,8 @@ static plim_status read_whole(header *h, plim_json_event event, const char *what
         return PLIM_OK;
     plim_where where = {h->path, h->name, plim_json_offset(h->json)};
     if (strspn(text, "0123456789") == bytes)
-        return plim_fail_at(err, PLIM_E_LIMIT, where, "%s is %.40s, which is 2^64 or more", what, text);
+        return plim_fail_at(err, PLIM_E_LIMIT, where, "%s is %.40s, which is 2^64 or more", what,
+                            text);
     return plim_fail_at(err, PLIM_E_FORMAT, where,
                         "%s must be a whole number of 0 or more, found %.40s", what, text);
 }
@@ -125,7 +129,8 @@ static plim_status read_offsets(header *h, entry *e, plim_error *err)
 }
 
 /* Shape, type and offsets of one entry against each other. */
-static plim_status check_entry(const header *h, const plim_stored *tensor, const entry *e, plim_error *err)
+static plim_status check_entry(const header *h, const plim_stored *tensor, const entry *e,
+                               plim_error *err)
 {
     plim_where where = where_entry(h, h->set->tensor_count - 1);
     const char *missing = !e->has_dtype     ? "dtype"
@@ -135,7 +140,8 @@ static plim_status check_entry(const header *h, const plim_stored *tensor, const
     if (missing)
         return plim_fail_at(err, PLIM_E_FORMAT, where, "its entry has no %s", missing);
     if (e->end < e->begin)
-        return plim_fail_at(err, PLIM_E_FORMAT, where, "its data ends at %llu, before it begins at %llu",
+        return plim_fail_at(err, PLIM_E_FORMAT, where,
+                            "its data ends at %llu, before it begins at %llu",
                             (unsigned long long)e->end, (unsigned long long)e->begin);
     char shape[200];
     plim_shape_text(&tensor->shape, shape, sizeof shape);
@@ -143,19 +149,20 @@ static plim_status check_entry(const header *h, const plim_stored *tensor, const
     if (!plim_shape_count(&tensor->shape, &count))
         return plim_fail_at(err, PLIM_E_LIMIT, where, "shape %s has 2^64 elements or more", shape);
     if (tensor->dtype == PLIM_AUTO)
-        return PLIM_OK; /* nobody knows how large it should be; it must lie inside the file all the same */
+        return PLIM_OK; /* nobody knows how large it should be; it must lie inside the file all the
+                           same */
     if (!plim_mul_u64(count, plim_dtypes[tensor->dtype].bits, &bits))
-        return plim_fail_at(err, PLIM_E_LIMIT, where, "shape %s of %s takes 2^64 bits or more", shape,
-                            plim_dtypes[tensor->dtype].name);
+        return plim_fail_at(err, PLIM_E_LIMIT, where, "shape %s of %s takes 2^64 bits or more",
+                            shape, plim_dtypes[tensor->dtype].name);
     if (bits % 8)
-        return plim_fail_at(err, PLIM_E_FORMAT, where, "shape %s of %s does not fill whole bytes", shape,
-                            plim_dtypes[tensor->dtype].name);
+        return plim_fail_at(err, PLIM_E_FORMAT, where, "shape %s of %s does not fill whole bytes",
+                            shape, plim_dtypes[tensor->dtype].name);
     if (bits / 8 != bytes)
-        return plim_fail_at(err, PLIM_E_FORMAT, where,
-                            "shape %s of %s takes %llu bytes, data_offsets [%llu, %llu] give it %llu", shape,
-                            plim_dtypes[tensor->dtype].name, (unsigned long long)(bits / 8),
-                            (unsigned long long)e->begin, (unsigned long long)e->end,
-                            (unsigned long long)bytes);
+        return plim_fail_at(
+            err, PLIM_E_FORMAT, where,
+            "shape %s of %s takes %llu bytes, data_offsets [%llu, %llu] give it %llu", shape,
+            plim_dtypes[tensor->dtype].name, (unsigned long long)(bits / 8),
+            (unsigned long long)e->begin, (unsigned long long)e->end, (unsigned long long)bytes);
     return PLIM_OK;
 }
 
@@ -220,7 +227,8 @@ static plim_status read_entry(header *h, plim_error *err)
     return PLIM_OK;
 }
 
-/* "__metadata__": a map of strings, or null (the reference takes that too).  Nothing in it is kept. */
+/* "__metadata__": a map of strings, or null (the reference takes that too).  Nothing in it is kept.
+ */
 static plim_status read_metadata(header *h, plim_error *err)
 {
     plim_json_event event;
@@ -233,7 +241,8 @@ static plim_status read_metadata(header *h, plim_error *err)
         if ((status = plim_json_next(h->json, &event, err)))
             return status;
         if (event != PLIM_JSON_STRING)
-            return plim_json_wrong(h->json, event, NULL, "a value of __metadata__", "a string", err);
+            return plim_json_wrong(h->json, event, NULL, "a value of __metadata__", "a string",
+                                   err);
     }
     return status;
 }
@@ -247,7 +256,8 @@ static plim_status read_json(header *h, plim_error *err)
     if (event != PLIM_JSON_OBJECT)
         return plim_json_wrong(h->json, event, NULL, "the header", "an object", err);
     while (!(status = plim_json_next(h->json, &event, err)) && event == PLIM_JSON_KEY) {
-        status = plim_json_text_is(h->json, "__metadata__") ? read_metadata(h, err) : read_entry(h, err);
+        status =
+            plim_json_text_is(h->json, "__metadata__") ? read_metadata(h, err) : read_entry(h, err);
         if (status)
             return status;
     }
@@ -262,8 +272,8 @@ static int by_offset(const void *context, uint32_t a, uint32_t b)
     return (x->bytes > y->bytes) - (x->bytes < y->bytes); /* the empty ones first */
 }
 
-/* The data of all tensors, in order, must cover the data section: no hole, no overlap, nothing after.
- * Offsets are made absolute on the way. */
+/* The data of all tensors, in order, must cover the data section: no hole, no overlap, nothing
+ * after. Offsets are made absolute on the way. */
 static plim_status check_order(header *h, const uint32_t *order, size_t count, plim_error *err)
 {
     plim_stored_file *file = &h->set->files[h->file];
@@ -273,24 +283,28 @@ static plim_status check_order(header *h, const uint32_t *order, size_t count, p
         plim_stored *tensor = &h->set->tensors[index];
         unsigned long long begin = tensor->offset, before = reached;
         if (begin > before)
-            return plim_fail_at(err, PLIM_E_FORMAT, where_entry(h, index),
-                                "its data begins at %llu, and %llu bytes before it belong to no tensor", begin,
-                                begin - before);
+            return plim_fail_at(
+                err, PLIM_E_FORMAT, where_entry(h, index),
+                "its data begins at %llu, and %llu bytes before it belong to no tensor", begin,
+                begin - before);
         if (begin < before)
-            return plim_fail_at(err, PLIM_E_FORMAT, where_entry(h, index),
-                                "its data begins at %llu, inside that of '%.100s', which ends at %llu", begin,
-                                h->set->tensors[h->first + order[i - 1]].name, before);
+            return plim_fail_at(
+                err, PLIM_E_FORMAT, where_entry(h, index),
+                "its data begins at %llu, inside that of '%s', which ends at %llu", begin,
+                plim_shorten(h->set->tensors[h->first + order[i - 1]].name).text, before);
         reached = tensor->offset + tensor->bytes; /* what data_offsets said: no overflow */
         if (reached > h->data_bytes)
-            return plim_fail_at(err, PLIM_E_TRUNC, where_entry(h, index),
-                                "its data ends at %llu, but the file has only %llu bytes of data (is the "
-                                "download complete?)",
-                                (unsigned long long)reached, (unsigned long long)h->data_bytes);
+            return plim_fail_at(
+                err, PLIM_E_TRUNC, where_entry(h, index),
+                "its data ends at %llu, but the file has only %llu bytes of data (is the "
+                "download complete?)",
+                (unsigned long long)reached, (unsigned long long)h->data_bytes);
         tensor->offset += file->data_offset;
     }
     if (reached < h->data_bytes) {
         plim_where where = {h->path, NULL, (int64_t)(file->data_offset + reached)};
-        return plim_fail_at(err, PLIM_E_FORMAT, where, "%llu bytes follow the data of the last tensor",
+        return plim_fail_at(err, PLIM_E_FORMAT, where,
+                            "%llu bytes follow the data of the last tensor",
                             (unsigned long long)(h->data_bytes - reached));
     }
     return PLIM_OK;
@@ -321,9 +335,11 @@ static plim_status refuse_length(const header *h, const unsigned char start[8], 
                             "this is a PyTorch pickle, which is not read yet: save the model with "
                             "save_pretrained, which writes safetensors");
     if (!memcmp(start, "version ", 8))
-        return plim_fail_at(err, PLIM_E_FORMAT, where,
-                            "this is a Git LFS pointer, not the weights: fetch them with `git lfs pull`");
-    return plim_fail_at(err, PLIM_E_LIMIT, where, "the header would have %llu bytes, allowed are %u",
+        return plim_fail_at(
+            err, PLIM_E_FORMAT, where,
+            "this is a Git LFS pointer, not the weights: fetch them with `git lfs pull`");
+    return plim_fail_at(err, PLIM_E_LIMIT, where,
+                        "the header would have %llu bytes, allowed are %u",
                         (unsigned long long)length, PLIM_MAX_HEADER_BYTES);
 }
 
@@ -347,12 +363,14 @@ static plim_status read_length(header *h, plim_error *err)
     if (length > PLIM_MAX_HEADER_BYTES)
         return refuse_length(h, start, length, err);
     if (!length)
-        return plim_fail_at(err, PLIM_E_FORMAT, where, "the header has 0 bytes, want a JSON object");
+        return plim_fail_at(err, PLIM_E_FORMAT, where,
+                            "the header has 0 bytes, want a JSON object");
     if (length > size - 8)
-        return plim_fail_at(err, PLIM_E_TRUNC, where,
-                            "the header has %llu bytes, but only %llu follow in the file (is the download "
-                            "complete?)",
-                            (unsigned long long)length, (unsigned long long)(size - 8));
+        return plim_fail_at(
+            err, PLIM_E_TRUNC, where,
+            "the header has %llu bytes, but only %llu follow in the file (is the download "
+            "complete?)",
+            (unsigned long long)length, (unsigned long long)(size - 8));
     file->data_offset = 8 + length;
     h->data_bytes = size - file->data_offset;
     h->range = (plim_json_range){&file->file, h->path, 8, 8 + length, false};
@@ -361,7 +379,8 @@ static plim_status read_length(header *h, plim_error *err)
 
 plim_status plim_safetensors_read(plim_stored_set *set, uint32_t file, plim_error *err)
 {
-    header h = {.set = set, .file = file, .path = set->files[file].path, .first = set->tensor_count};
+    header h = {
+        .set = set, .file = file, .path = set->files[file].path, .first = set->tensor_count};
     plim_status status = read_length(&h, err);
     if (status)
         return status;
@@ -372,7 +391,7 @@ plim_status plim_safetensors_read(plim_stored_set *set, uint32_t file, plim_erro
     if (status == PLIM_E_TRUNC && !h.range.failed) /* the JSON ends too early, the file does not */
         status = err->code = PLIM_E_FORMAT;
     if (status && h.name && !err->tensor[0])
-        snprintf(err->tensor, sizeof err->tensor, "%s", h.name);
+        snprintf(err->tensor, sizeof err->tensor, "%s", plim_shorten(h.name).text);
     plim_json_close(&h.json);
     if (!status)
         status = check_layout(&h, err);

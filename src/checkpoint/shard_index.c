@@ -2,9 +2,11 @@
  *
  * model.safetensors.index.json: {"metadata": {...}, "weight_map": {tensor: shard, ...}}.
  * Invariants:
- *  1. Streamed twice, kept never: the first pass gathers the names of the shards, the second compares every
- *     entry with the stored tensors.  Memory: the shards' names (and, in the first pass, 8 bytes per key).
- *  2. A shard's name is judged as text before anything is opened: it must stay inside the folder. */
+ *  1. Streamed twice, kept never: the first pass gathers the names of the shards, the second
+ * compares every entry with the stored tensors.  Memory: the shards' names (and, in the first pass,
+ * 8 bytes per key).
+ *  2. A shard's name is judged as text before anything is opened: it must stay inside the folder.
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,7 +50,8 @@ static plim_status copy_key(pass *p, plim_error *err)
     size_t bytes;
     const char *text = plim_json_text(p->json, &bytes);
     if (bytes > PLIM_MAX_TENSOR_NAME_BYTES)
-        return plim_json_fail(p->json, err, PLIM_E_LIMIT, "the name of a tensor is longer than 4096 bytes");
+        return plim_json_fail(p->json, err, PLIM_E_LIMIT,
+                              "the name of a tensor is longer than 4096 bytes");
     if (memchr(text, 0, bytes))
         return plim_json_fail(p->json, err, PLIM_E_FORMAT, "the name of a tensor holds a NUL byte");
     memcpy(p->key, text, bytes + 1);
@@ -124,8 +127,8 @@ static plim_status read_top(pass *p, plim_error *err)
 }
 
 /* One pass over the index; `again`: duplicate keys were looked for before. */
-static plim_status stream(pass *p, const plim_shard_index *index, const plim_alloc *alloc, bool again,
-                          plim_error *err)
+static plim_status stream(pass *p, const plim_shard_index *index, const plim_alloc *alloc,
+                          bool again, plim_error *err)
 {
     p->alloc = alloc;
     p->range = (plim_json_range){&index->file, index->path, 0, index->file.identity.bytes, false};
@@ -180,7 +183,8 @@ static plim_status gather_shard(void *user, plim_json *json, const char *tensor,
     plim_where where = {plim_json_file(json), tensor, plim_json_offset(json)};
     if (memchr(name, 0, bytes) || !plim_path_is_inside(name))
         return plim_fail_at(err, PLIM_E_UNSAFE, where,
-                            "its shard '%.200s' is not the name of a file inside the folder", name);
+                            "its shard '%s' is not the name of a file inside the folder",
+                            plim_shorten(name).text);
     bool found;
     size_t at = find_shard(list, name, &found);
     list->last = at;
@@ -215,7 +219,8 @@ static plim_status open_shard(plim_stored_set *set, const plim_shard_index *inde
     if (stat(path, &info) && (errno == ENOENT || errno == ENOTDIR)) {
         plim_where where = {index->path, s->tensor, s->entry_at};
         return plim_fail_at(err, PLIM_E_MISMATCH, where,
-                            "its shard %.200s is not there (is the download complete?)", s->name);
+                            "its shard %s is not there (is the download complete?)",
+                            plim_shorten(s->name).text);
     }
     return plim_stored_add_file(set, path, err);
 }
@@ -256,14 +261,15 @@ static plim_status compare_entry(void *user, plim_json *json, const char *tensor
     const char *name = plim_json_text(json, NULL);
     plim_where where = {plim_json_file(json), tensor, entry_at};
     if (!stored)
-        return plim_fail_at(err, PLIM_E_MISMATCH, where, "the index puts it in %.200s, which does not hold it",
-                            name);
+        return plim_fail_at(err, PLIM_E_MISMATCH, where,
+                            "the index puts it in %s, which does not hold it",
+                            plim_shorten(name).text);
     const char *path = set->files[stored->file].path;
     size_t prefix = strlen(set->directory);
     const char *found = path + prefix + (path[prefix] == '/');
     if (strcmp(found, name))
-        return plim_fail_at(err, PLIM_E_MISMATCH, where, "the index puts it in %.200s, it is in %.200s",
-                            name, found);
+        return plim_fail_at(err, PLIM_E_MISMATCH, where, "the index puts it in %s, it is in %s",
+                            plim_shorten(name).text, plim_shorten(found).text);
     return PLIM_OK;
 }
 

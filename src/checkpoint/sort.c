@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A merge sort of positions, from short runs to long ones.  qsort is not used: it may take memory that nobody
- * counts, and its worst case is in the hands of whoever wrote the file. */
+ * A merge sort of positions, from short runs to long ones.  qsort is not used: it may take memory
+ * that nobody counts, and its worst case is in the hands of whoever wrote the file. */
 #include "checkpoint/internal.h"
 
 /* Merge src[from, middle) and src[middle, to) into dst[from, to). */

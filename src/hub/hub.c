@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Look-up in the standard cache: CACHE/models--ORG--NAME/{refs/REVISION, snapshots/COMMIT/, blobs/}.  A ref holds the
- * commit; a snapshot holds symbolic links into blobs, which are followed when the files are opened. */
+ * Look-up in the standard cache: CACHE/models--ORG--NAME/{refs/REVISION, snapshots/COMMIT/,
+ * blobs/}.  A ref holds the commit; a snapshot holds symbolic links into blobs, which are followed
+ * when the files are opened. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +10,8 @@
 
 #include "hub/hub.h"
 
-#define COMMIT_DIGITS 40
-#define MAX_NAME_BYTES 96 /* of the Hub itself */
+#define COMMIT_DIGITS      40
+#define MAX_NAME_BYTES     96 /* of the Hub itself */
 #define MAX_REVISION_BYTES 200
 
 typedef struct request {
@@ -23,7 +24,8 @@ static bool is_commit(const char *text)
     return strlen(text) == COMMIT_DIGITS && strspn(text, "0123456789abcdef") == COMMIT_DIGITS;
 }
 
-/* What the Hub allows: [A-Za-z0-9._-] in one or two parts, no part that begins or ends with '-' or '.', no "--", no
+/* What the Hub allows: [A-Za-z0-9._-] in one or two parts, no part that begins or ends with '-' or
+ * '.', no "--", no
  * "..". */
 static bool is_hub_name(const char *name)
 {
@@ -46,8 +48,8 @@ static bool is_hub_name(const char *name)
 /* Text that can only be meant as a path. */
 static bool looks_like_path(const char *name)
 {
-    return name[0] == '/' || name[0] == '~' || !strncmp(name, "./", 2) || !strncmp(name, "../", 3) ||
-           !strcmp(name, ".") || !strcmp(name, "..");
+    return name[0] == '/' || name[0] == '~' || !strncmp(name, "./", 2) ||
+           !strncmp(name, "../", 3) || !strcmp(name, ".") || !strcmp(name, "..");
 }
 
 /* `hf download NAME --revision R` */
@@ -64,23 +66,27 @@ static plim_status judge(request *r, const plim_hub_query *query, plim_error *er
     size_t bytes = at ? (size_t)(at - query->name) : strlen(query->name);
     const char *revision = query->revision && query->revision[0] ? query->revision : NULL;
     if (at && revision && strcmp(at + 1, revision))
-        return plim_fail(err, PLIM_E_USAGE, "'%.200s' names one revision, the option another: '%.100s'",
-                         query->name, revision);
+        return plim_fail(err, PLIM_E_USAGE,
+                         "the name asks for one revision, the option for another: '%s'",
+                         query->name);
     if (at)
         revision = at + 1;
     if (!revision)
         revision = "main";
     snprintf(r->name, sizeof r->name, "%.*s", bytes < sizeof r->name ? (int)bytes : 0, query->name);
     if (bytes < sizeof r->name && !is_hub_name(r->name) && !plim_path_is_inside(r->name))
-        return plim_fail(err, PLIM_E_UNSAFE, "'%.200s' would leave the cache: want org/name", query->name);
-    if (!is_hub_name(r->name))
-        return plim_fail(err, PLIM_E_IO,
-                         "'%.200s' is no file or folder here, nor a name that the Hub could have (org/name)",
+        return plim_fail(err, PLIM_E_UNSAFE,
+                         "want a path or org/name, found a name that would leave the cache: '%s'",
                          query->name);
+    if (!is_hub_name(r->name))
+        return plim_fail(
+            err, PLIM_E_IO,
+            "no file or folder here, nor a name that the Hub could have (org/name): '%s'",
+            query->name);
     if (strlen(revision) > MAX_REVISION_BYTES || !plim_path_is_inside(revision) ||
         strspn(revision, "-") > 0)
-        return plim_fail(err, PLIM_E_UNSAFE, "'%.200s' cannot be a revision: want a branch, a tag or a commit",
-                         revision);
+        return plim_fail(err, PLIM_E_UNSAFE,
+                         "want a branch, a tag or a commit as revision, found '%s'", revision);
     snprintf(r->revision, sizeof r->revision, "%s", revision);
     return PLIM_OK;
 }
@@ -89,10 +95,11 @@ static plim_status not_there(const request *r, const char *cache_dir, plim_error
 {
     char command[512];
     download_command(command, sizeof command, r);
-    return plim_fail(err, PLIM_E_IO,
-                     "'%s' is no file or folder here, and revision '%s' of it is not in the cache %.300s: "
-                     "fetch it with `%s`",
-                     r->name, r->revision, cache_dir, command);
+    return plim_fail(
+        err, PLIM_E_IO,
+        "'%s' is no file or folder here, nor is its revision '%s' in the cache: fetch it with `%s` "
+        "(looked in %s)",
+        r->name, r->revision, command, cache_dir);
 }
 
 /* CACHE/models--org--name */
@@ -109,8 +116,8 @@ static plim_status repository_folder(char *out, size_t cap, const char *cache_di
 }
 
 /* The commit that refs/REVISION holds; *found = false when there is no such ref. */
-static plim_status read_ref(char commit[COMMIT_DIGITS + 1], const char *repository, const char *revision,
-                            bool *found, plim_error *err)
+static plim_status read_ref(char commit[COMMIT_DIGITS + 1], const char *repository,
+                            const char *revision, bool *found, plim_error *err)
 {
     char refs[4096], path[4096], text[COMMIT_DIGITS + 9] = {0};
     plim_status status = plim_path_join(refs, sizeof refs, repository, "refs", err);
@@ -131,12 +138,13 @@ static plim_status read_ref(char commit[COMMIT_DIGITS + 1], const char *reposito
         text[--got] = 0;
     if (got != COMMIT_DIGITS || !is_commit(text))
         return plim_fail_at(err, PLIM_E_FORMAT, (plim_where){path, NULL, 0},
-                            "want a commit of 40 hexadecimal digits, found '%.48s'", text);
+                            "want a commit of 40 hexadecimal digits");
     memcpy(commit, text, COMMIT_DIGITS + 1);
     return PLIM_OK;
 }
 
-static plim_status look_up(char *path, size_t cap, const request *r, const char *cache_dir, plim_error *err)
+static plim_status look_up(char *path, size_t cap, const request *r, const char *cache_dir,
+                           plim_error *err)
 {
     char repository[4096], snapshots[4096], commit[COMMIT_DIGITS + 1] = "";
     bool found = is_commit(r->revision);
@@ -161,7 +169,8 @@ plim_status plim_hub_resolve(char *path, size_t cap, const plim_hub_query *query
     request r;
     path[0] = 0;
     if (!query->name || !query->name[0])
-        return plim_fail(err, PLIM_E_USAGE, "no model was named: want a folder, a file or org/name");
+        return plim_fail(err, PLIM_E_USAGE,
+                         "no model was named: want a folder, a file or org/name");
     if (!stat(query->name, &info)) {
         if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
             return plim_fail_at(err, PLIM_E_IO, (plim_where){query->name, NULL, -1},
@@ -173,12 +182,14 @@ plim_status plim_hub_resolve(char *path, size_t cap, const plim_hub_query *query
         return PLIM_OK;
     }
     if ((errno != ENOENT && errno != ENOTDIR) || looks_like_path(query->name))
-        return plim_fail_errno(err, errno, (plim_where){query->name, NULL, -1}, "opening the model");
+        return plim_fail_errno(err, errno, (plim_where){query->name, NULL, -1},
+                               "opening the model");
     plim_status status = judge(&r, query, err);
     if (status)
         return status;
     if (!query->cache_dir || !query->cache_dir[0])
-        return plim_fail(err, PLIM_E_IO, "'%s' is no file or folder here, and there is no cache to look in",
+        return plim_fail(err, PLIM_E_IO,
+                         "no file or folder here, and there is no cache to look in: '%s'",
                          query->name);
     status = look_up(path, cap, &r, query->cache_dir, err);
     if (status)
