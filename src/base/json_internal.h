@@ -78,7 +78,23 @@ const char *json_byte_name(int c, char *buf);
 /* ---- json_lex.c ---- */
 
 /* The next byte that is not whitespace, not consumed yet; JSON_NO_BYTE, JSON_FAILED. */
-int json_peek(plim_json *json);
+int json_peek_slow(plim_json *json);
+static inline int json_peek(plim_json *json)
+{
+    if (json->pos < json->end) {
+        unsigned char c = (unsigned char)json->buffer[json->pos];
+        if (c > ' ')
+            return c;
+        if (c == ' ' && json->pos + 1 < json->end) { /* the one blank after a colon or a comma */
+            c = (unsigned char)json->buffer[json->pos + 1];
+            if (c > ' ') {
+                json->pos++;
+                return c;
+            }
+        }
+    }
+    return json_peek_slow(json);
+}
 
 /* The file offset of the byte at pos. */
 static inline int64_t json_here(const plim_json *json)

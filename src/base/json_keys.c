@@ -80,10 +80,11 @@ static plim_status reserve(plim_json *json, size_t slots)
     return status;
 }
 
-/* Bit 0 of an entry is the epoch, not part of the hash; 0 is an empty slot. */
+/* Bit 0 of an entry is the epoch, not part of the hash; 0 is an empty slot.  The top bits say where an entry
+ * belongs: so a table lies in the order of its hashes, and doubling walks through memory in order. */
 static inline size_t home(uint64_t entry, size_t cap)
 {
-    return (size_t)(entry >> 1) & (cap - 1);
+    return (size_t)(entry >> (__builtin_clzll(cap) + 1));
 }
 
 /* Put `entry` into the first slot from its home that holds no entry of this epoch, and return what was there. */
@@ -97,7 +98,8 @@ static uint64_t place(uint64_t *table, size_t cap, uint64_t entry, uint64_t epoc
     return before;
 }
 
-/* Double in place: entries of the old epoch are moved, pushing each other out, into the new one. */
+/* Double in place: entries of the old epoch are moved, pushing each other out, into the new one.  From the end:
+ * slot i goes to about 2i, which is free by then. */
 static plim_status double_table(plim_json *json, json_frame *frame)
 {
     size_t before = frame->keys_cap, after = before * 2;
@@ -106,7 +108,7 @@ static plim_status double_table(plim_json *json, json_frame *frame)
         return status;
     uint64_t *table = json->slots + frame->keys_start, epoch = frame->epoch ^ 1;
     memset(table + before, 0, (after - before) * sizeof *table);
-    for (size_t i = 0; i < before; i++) {
+    for (size_t i = before; i-- > 0;) {
         uint64_t entry = table[i];
         if (entry == 0 || (entry & 1) == epoch)
             continue;

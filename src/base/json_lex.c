@@ -48,7 +48,7 @@ static inline int look(plim_json *json)
     return (unsigned char)json->buffer[json->pos];
 }
 
-int json_peek(plim_json *json)
+int json_peek_slow(plim_json *json)
 {
     for (;;) {
         const char *p = json->buffer + json->pos, *end = json->buffer + json->end;
@@ -239,10 +239,13 @@ static plim_status gather_string(plim_json *json)
         bool high;
         char *p = json->buffer + json->pos, *end = json->buffer + json->end;
         size_t n = (size_t)(scan_plain(p, end, &high) - p);
+        bool cut = checked < json->spill_bytes; /* a code point that began before the refill */
         plim_status status = spill(json, p, n);
         json->pos += n;
         bool more = json->pos == json->end;
-        if (status == PLIM_OK)
+        if (status == PLIM_OK && !high && !cut)
+            checked = json->spill_bytes;
+        else if (status == PLIM_OK)
             status = check_utf8(json, &checked, json_here(json), !more);
         if (status != PLIM_OK)
             return status;
@@ -333,9 +336,30 @@ static size_t match_number(const char *text, const char **want)
     return (size_t)(p - text);
 }
 
+/* A plain integer that ends within the buffer, as nearly all are: true when it was one. */
+static inline bool short_integer(plim_json *json)
+{
+    const char *p = json->buffer + json->pos;
+    size_t n = 0, room = json->end - json->pos;
+    if (room <= JSON_PADDING)
+        return false;
+    while (n < JSON_PADDING && is_digit(p[n]))
+        n++;
+    if (n == JSON_PADDING || is_number_byte(p[n]) || n == 0 || (n > 1 && p[0] == '0'))
+        return false;
+    memcpy(json->number, p, JSON_PADDING);
+    json->number[n] = '\0';
+    json->text = json->number;
+    json->text_bytes = n;
+    json->pos += n;
+    return true;
+}
+
 plim_status json_lex_number(plim_json *json)
 {
     size_t n = 0;
+    if (short_integer(json))
+        return PLIM_OK;
     for (;;) {
         const char *p = json->buffer + json->pos, *end = json->buffer + json->end;
         while (p < end && n < PLIM_NUMBER_BYTES && is_number_byte(*p))

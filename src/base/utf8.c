@@ -82,6 +82,15 @@ size_t plim_utf8_first_bad(const char *s, size_t n)
         }
         if (i == n)
             break;
+        unsigned char lead = (unsigned char)s[i];
+        if (lead < 0x80) {
+            i++;
+            continue;
+        }
+        if (lead >= 0xc2 && lead < 0xe0 && n - i >= 2 && ((unsigned char)s[i + 1] & 0xc0) == 0x80) {
+            i += 2; /* most of what is not ASCII in a vocabulary */
+            continue;
+        }
         uint32_t cp;
         size_t bad, length;
         bool incomplete;
