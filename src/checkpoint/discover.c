@@ -104,21 +104,12 @@ static plim_status read_config(char name[256], const plim_alloc *alloc, const ch
     plim_status status = plim_path_join(path, sizeof path, directory, "config.json", err);
     if (status || !plim_path_is_file(path))
         return status;
-    plim_file file;
-    if ((status = plim_file_open(&file, path, err)))
-        return status;
-    plim_json_range range = {&file, path, 0, file.identity.bytes, false};
-    plim_json_source source = plim_json_range_source(&range);
-    plim_json *json = NULL;
-    if (file.identity.bytes <= MAX_CONFIG_BYTES) {
-        status = plim_json_open(&json, alloc, &source, NULL, err);
-        if (!status)
-            status = stream_config(name, json, err);
-    }
+    plim_json *json;
+    status = plim_json_open_path(&json, alloc, path, MAX_CONFIG_BYTES, NULL, err);
+    if (!status)
+        status = stream_config(name, json, err);
     plim_json_close(&json);
-    plim_file_close(&file);
-    if (!range.failed &&
-        (status == PLIM_E_FORMAT || status == PLIM_E_TRUNC || status == PLIM_E_LIMIT)) {
+    if (status == PLIM_E_FORMAT || status == PLIM_E_TRUNC || status == PLIM_E_LIMIT) {
         plim_log_line(log, PLIM_LOG_DEBUG, "%s", err->message);
         plim_error_clear(err);
         return PLIM_OK;

@@ -13,17 +13,7 @@
 #define PLIM_MAX_DTYPE_NAME_BYTES  64
 #define PLIM_MAX_SHARDS            16384
 
-/* ---- json_range.c: a byte range of an open file as a JSON source ---- */
-
-typedef struct plim_json_range {
-    const plim_file *file;
-    const char *path;
-    uint64_t position, end; /* of the bytes still to read */
-    bool failed;            /* the read failed, not the text */
-} plim_json_range;
-
-/* A source over [position, end) of the file; `range` must outlive the reader. */
-plim_json_source plim_json_range_source(plim_json_range *range);
+/* ---- messages.c ---- */
 
 /* The value that has just begun should have been `want`.  Containers are passed over first, so that
  * one nested too deeply is LIMIT; otherwise FORMAT "WHAT must be WANT, found X" at its first byte.

@@ -16,7 +16,6 @@ typedef struct header {
     plim_stored_set *set;
     uint32_t file;
     const char *path;
-    plim_json_range range;
     plim_json *json;
     uint64_t data_bytes; /* of the file after its header */
     size_t first;        /* the file's first tensor in the set */
@@ -343,7 +342,7 @@ static plim_status refuse_length(const header *h, const unsigned char start[8], 
                         (unsigned long long)length, PLIM_MAX_HEADER_BYTES);
 }
 
-/* The first 8 bytes: sets h->range to the JSON, h->data_bytes and the file's data_offset. */
+/* The first 8 bytes: sets h->data_bytes and the file's data_offset. */
 static plim_status read_length(header *h, plim_error *err)
 {
     plim_stored_file *file = &h->set->files[h->file];
@@ -373,22 +372,22 @@ static plim_status read_length(header *h, plim_error *err)
             (unsigned long long)length, (unsigned long long)(size - 8));
     file->data_offset = 8 + length;
     h->data_bytes = size - file->data_offset;
-    h->range = (plim_json_range){&file->file, h->path, 8, 8 + length, false};
     return PLIM_OK;
 }
 
 plim_status plim_safetensors_read(plim_stored_set *set, uint32_t file, plim_error *err)
 {
-    header h = {
-        .set = set, .file = file, .path = set->files[file].path, .first = set->tensor_count};
+    plim_stored_file *f = &set->files[file];
+    header h = {.set = set, .file = file, .path = f->path, .first = set->tensor_count};
     plim_status status = read_length(&h, err);
     if (status)
         return status;
-    plim_json_source source = plim_json_range_source(&h.range);
-    status = plim_json_open(&h.json, set->alloc, &source, NULL, err);
+    status = plim_json_open_range(&h.json, set->alloc, &f->file, f->path, 8, f->data_offset - 8,
+                                  NULL, err);
     if (!status)
         status = read_json(&h, err);
-    if (status == PLIM_E_TRUNC && !h.range.failed) /* the JSON ends too early, the file does not */
+    /* The JSON ended too early.  The file is long enough, unless it was cut just now. */
+    if (status == PLIM_E_TRUNC && !(status = plim_file_check(&f->file, f->path, err)))
         status = err->code = PLIM_E_FORMAT;
     if (status && h.name && !err->tensor[0])
         snprintf(err->tensor, sizeof err->tensor, "%s", plim_shorten(h.name).text);

@@ -31,7 +31,6 @@ typedef plim_status (*entry_fn)(void *user, plim_json *json, const char *tensor,
                                 plim_error *err);
 
 typedef struct pass {
-    plim_json_range range;
     plim_json *json;
     char *key; /* a copy of the key, grown as needed */
     size_t key_cap;
@@ -131,13 +130,12 @@ static plim_status stream(pass *p, const plim_shard_index *index, const plim_all
                           bool again, plim_error *err)
 {
     p->alloc = alloc;
-    p->range = (plim_json_range){&index->file, index->path, 0, index->file.identity.bytes, false};
     p->key = plim_new(alloc, PLIM_MAX_TENSOR_NAME_BYTES + 1, 1, err);
     if (!p->key)
         return err->code;
-    plim_json_source source = plim_json_range_source(&p->range);
     plim_json_limits limits = {.keep_duplicates = again};
-    plim_status status = plim_json_open(&p->json, alloc, &source, &limits, err);
+    plim_status status = plim_json_open_range(&p->json, alloc, &index->file, index->path, 0,
+                                              index->file.identity.bytes, &limits, err);
     if (!status)
         status = read_top(p, err);
     plim_json_close(&p->json);
