@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 END_OF_TEXT = "<|endoftext|>"
 VOCABULARY = 2048
@@ -197,6 +197,8 @@ def train(model, windows, dev, args):
 def save(model, tokenizer, out):
     out.mkdir(parents=True, exist_ok=True)
     model.config.dtype = torch.bfloat16
+    end_of_text = tokenizer.token_to_id(END_OF_TEXT)
+    model.generation_config = GenerationConfig(bos_token_id=end_of_text, eos_token_id=end_of_text)
     model.to(torch.bfloat16).save_pretrained(out)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -204,6 +206,9 @@ def save(model, tokenizer, out):
         clean_up_tokenization_spaces=False,
         model_max_length=CONTEXT,
     ).save_pretrained(out)
+    tokenizer.save(str(out / "tokenizer.json"))  # without the empty post-processor that it adds
+    for path in out.iterdir():
+        path.chmod(0o644)
 
 
 README = """# A small Shakespeare model
@@ -241,7 +246,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=2600)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--lr", type=float, default=2.5e-3)
     parser.add_argument("--weight-decay", type=float, default=0.1)
