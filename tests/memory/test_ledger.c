@@ -409,7 +409,7 @@ static void one_life(plim_ledger *l)
     void *names[500], *table = NULL, *buffers[8];
     for (size_t i = 0; i < 500; i++)
         names[i] = memset(a->alloc(a, 40 + i % 90, NULL), 1, 40);
-    for (size_t bytes = 1000; bytes < 40 * MIB; bytes += bytes / 2) {
+    for (size_t bytes = 1000; bytes < 8 * MIB; bytes += bytes / 2) {
         table = a->resize(a, table, bytes, NULL);
         memset(table, 2, bytes);
     }

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "memory/facts.h"
 #include "memory_test.h"
 
 /* What the system is made to refuse (-Wl,--wrap). */
@@ -103,6 +104,45 @@ static void test_open(void **state)
     assert_int_equal(plim_region_open(&none, l, PLIM_MEM_KV, 0, true, NULL), PLIM_OK);
     assert_null(none.base);
     plim_region_close(&none, l);
+    plim_ledger_close(&l);
+}
+
+/* The flags that the kernel shows for the map that begins at `base`. */
+static bool map_has_flag(const void *base, const char *flag)
+{
+    char line[1024], begin[32];
+    bool here = false, found = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    assert_non_null(maps);
+    snprintf(begin, sizeof begin, "%lx-", (unsigned long)(uintptr_t)base);
+    while (fgets(line, sizeof line, maps)) {
+        if (strncmp(line, "VmFlags:", 8) == 0)
+            found |= here && strstr(line, flag);
+        else if (strspn(line, "0123456789abcdef") > 8)
+            here = strncmp(line, begin, strlen(begin)) == 0;
+    }
+    fclose(maps);
+    return found;
+}
+
+/* Huge pages are asked for from 2 MiB on, and only there. */
+static void test_huge(void **state)
+{
+    (void)state;
+    plim_facts facts;
+    plim_facts_gather(&facts, 0, 0, 0, 1);
+    if (!facts.huge_pages) {
+        print_message("no huge pages here\n");
+        skip();
+    }
+    plim_ledger *l = open_ledger(0);
+    for (int large = 0; large < 2; large++) {
+        plim_region r;
+        size_t bytes = (size_t)(2 * MIB) - (large ? 0 : 1);
+        assert_int_equal(plim_region_open(&r, l, PLIM_MEM_KV, bytes, false, NULL), PLIM_OK);
+        assert_int_equal(map_has_flag(r.base, " hg"), large);
+        plim_region_close(&r, l);
+    }
     plim_ledger_close(&l);
 }
 
@@ -371,6 +411,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open),
+        cmocka_unit_test(test_huge),
         cmocka_unit_test(test_populate_faults),
         cmocka_unit_test(test_munmap_faults),
         cmocka_unit_test(test_trimmed),

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fault loop: each allocation, map, open, read, write and thread of a scenario is made to fail
+ * in turn, once and from then on, until a run has no failure.  Every time: an error of the right
+ * class that names what it is about, or the very same result as without the fault; the ledger, the
+ * blocks, the maps, the descriptors and the threads as they were before; and the next try gives
+ * identical bytes.
+ *
+ * test_fault [SCENARIO ...] [--model FOLDER]: those scenarios only, on that model. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fault/inject.h"
+#include "fault/scenarios.h"
+
+static int failures;
+
+/* ---- one run, looked at ---- */
+
+typedef struct outcome {
+    plim_status status;
+    plim_error err;
+    uint64_t digest;
+    size_t faults;
+    const char *first; /* what failed */
+} outcome;
+
+typedef struct idle {
+    fault_held held;
+    uint64_t ledger;
+    int descriptors;
+} idle;
+
+static int open_descriptors(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (dir && readdir(dir))
+        n++;
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+static uint64_t ledger_now(const stage *s)
+{
+    plim_memory m = {0};
+    if (s->context)
+        plim_context_memory(s->context, &m);
+    return m.total.now;
+}
+
+static idle look(const stage *s)
+{
+    return (idle){fault_now(), ledger_now(s), open_descriptors()};
+}
+
+static void complain(const char *name, const char *situation, const outcome *o, const char *what)
+{
+    failures++;
+    printf("FAILED %s, %s (%s): %s; status %s: %s\n", name, situation, o->first, what,
+           plim_status_name(o->status), o->err.message);
+}
+
+/* Nothing may be left behind, whatever happened. */
+static void check_idle(const scenario *sc, const stage *s, const char *situation, const outcome *o,
+                       const idle *before)
+{
+    char what[200];
+    idle now = look(s);
+    if (now.ledger == before->ledger && now.held.blocks == before->held.blocks &&
+        now.held.mapped == before->held.mapped && now.held.files == before->held.files &&
+        now.held.threads == before->held.threads && now.descriptors == before->descriptors)
+        return;
+    snprintf(what, sizeof what,
+             "left behind: %lld bytes in the ledger, %lld blocks, %lld mapped bytes, %lld files "
+             "(%d open), "
+             "%lld threads",
+             (long long)(now.ledger - before->ledger),
+             (long long)(now.held.blocks - before->held.blocks),
+             (long long)(now.held.mapped - before->held.mapped),
+             (long long)(now.held.files - before->held.files),
+             now.descriptors - before->descriptors,
+             (long long)(now.held.threads - before->held.threads));
+    complain(sc->name, situation, o, what);
+}
+
+static outcome run_once(const scenario *sc, stage *s)
+{
+    outcome o = {.first = ""};
+    memset(&o.err, 0x7F, sizeof o.err); /* it must be filled, not merely left alone */
+    s->digest = DIGEST_START;
+    o.status = sc->run(s, &o.err);
+    o.digest = s->digest;
+    return o;
+}
+
+static bool same_result(const outcome *a, const outcome *b)
+{
+    return a->status == PLIM_OK && b->status == PLIM_OK && a->digest == b->digest;
+}
+
+/* ---- the loop ---- */
+
+static bool right_class(fault_kind kind, plim_status status)
+{
+    return status == (kind == FAULT_MEMORY || kind == FAULT_THREAD ? PLIM_E_NOMEM : PLIM_E_IO);
+}
+
+static bool filled(fault_kind kind, const outcome *o)
+{
+    const plim_error *e = &o->err;
+    return e->code == o->status && e->message[0] && memchr(e->message, 0, sizeof e->message) &&
+           memchr(e->file, 0, sizeof e->file) && memchr(e->tensor, 0, sizeof e->tensor) &&
+           (e->file[0] || kind == FAULT_MEMORY || kind == FAULT_THREAD);
+}
+
+static void check_faulty(const scenario *sc, const char *situation, fault_kind kind,
+                         const outcome *o, const outcome *good)
+{
+    if (o->status == PLIM_OK) {
+        if (o->digest != good->digest)
+            complain(sc->name, situation, o, "went well with another result");
+    } else if (!right_class(kind, o->status)) {
+        complain(sc->name, situation, o, "an error of another class");
+    } else if (!filled(kind, o)) {
+        complain(sc->name, situation, o, "the error is not filled");
+    }
+}
+
+/* All calls of one kind, each in its turn. */
+static void fault_loop(const scenario *sc, stage *s, fault_kind kind, bool forever,
+                       const outcome *good)
+{
+    static const char *const names[FAULT_KINDS] = {"memory", "file", "write", "thread"};
+    char situation[100];
+    size_t errors = 0, survived = 0;
+    for (size_t k = 0;; k++) {
+        snprintf(situation, sizeof situation, "%s fault %zu %s", names[kind], k,
+                 forever ? "and all after it" : "once");
+        idle before = look(s);
+        fault_arm(kind, k, forever);
+        outcome o = run_once(sc, s);
+        o.faults = fault_disarm();
+        o.first = fault_first();
+        check_idle(sc, s, situation, &o, &before);
+        if (sc->after && sc->after(s, o.status) != 0)
+            complain(sc->name, situation, &o, "something is left on the disk");
+        if (o.faults == 0) {
+            if (!same_result(&o, good))
+                complain(sc->name, situation, &o, "without any fault it goes another way");
+            break;
+        }
+        check_faulty(sc, situation, kind, &o, good);
+        errors += o.status != PLIM_OK;
+        survived += o.status == PLIM_OK;
+        outcome next = run_once(sc, s);
+        if (!same_result(&next, good))
+            complain(sc->name, situation, &next, "the next try goes another way");
+    }
+    if (errors + survived)
+        printf("%-16s %-6s %-8s %5zu errors, %4zu without effect\n", sc->name, names[kind],
+               forever ? "forever" : "once", errors, survived);
+}
+
+static void short_reads(const scenario *sc, stage *s, const outcome *good)
+{
+    static const char *const names[] = {"whole reads", "reads of one byte",
+                                        "reads of random lengths", "reads interrupted by signals"};
+    for (int mode = READ_ONE_BYTE; mode <= READ_INTERRUPTED; mode++) {
+        idle before = look(s);
+        fault_reads((read_mode)mode);
+        outcome o = run_once(sc, s);
+        fault_reads(READ_WHOLE);
+        o.first = names[mode];
+        check_idle(sc, s, names[mode], &o, &before);
+        if (!same_result(&o, good))
+            complain(sc->name, names[mode], &o, "another result");
+    }
+}
+
+/* The line instead of the system: from too low to high enough, refused all the way. */
+static void tight_lines(const scenario *sc, stage *s, const outcome *good)
+{
+    size_t refused = 0;
+    const uint64_t most = s->memory.total.peak;
+    for (uint64_t step = 0; step <= 64; step++) {
+        stage tight = *s;
+        outcome o = {.first = "line"};
+        tight.context = NULL;
+        tight.limit = 1 + 4096 + (most + 64 * 1024) * step / 64;
+        idle before = look(&tight);
+        if (stage_open_context(&tight, &o.err) != PLIM_OK) {
+            refused++;
+            continue;
+        }
+        o = run_once(sc, &tight);
+        o.first = "line";
+        plim_memory m;
+        plim_context_memory(tight.context, &m);
+        if (m.total.peak + m.baseline > m.limit)
+            complain(sc->name, "a tight line", &o, "the line was crossed");
+        plim_context_close(&tight.context);
+        check_idle(sc, &tight, "a tight line", &o, &before);
+        refused += o.status == PLIM_E_BUDGET;
+        if (o.status != PLIM_OK && (o.status != PLIM_E_BUDGET || o.err.code != o.status))
+            complain(sc->name, "a tight line", &o, "an error of another class");
+        if (o.status == PLIM_OK && o.digest != good->digest)
+            complain(sc->name, "a tight line", &o, "went well with another result");
+        if (step == 64 && o.status != PLIM_OK)
+            complain(sc->name, "a wide line", &o, "refused");
+    }
+    printf("%-16s lines           %5zu of 65 refused\n", sc->name, refused);
+}
+
+static void run_scenario(const scenario *sc, stage *s)
+{
+    plim_error err = {0};
+    if (!sc->own_context && stage_open_context(s, &err) != PLIM_OK) {
+        failures++;
+        printf("FAILED %s: no context: %s\n", sc->name, err.message);
+        return;
+    }
+    if (sc->prepare && sc->prepare(s, &err) != PLIM_OK) {
+        failures++;
+        printf("FAILED %s: not prepared: %s\n", sc->name, err.message);
+    } else {
+        outcome good = run_once(sc, s);
+        if (good.status != PLIM_OK) {
+            complain(sc->name, "no fault", &good, "does not even go well");
+        } else {
+            if (s->context)
+                plim_context_memory(s->context, &s->memory);
+            for (int kind = 0; kind < FAULT_KINDS; kind++)
+                for (int forever = 0; forever < 2; forever++)
+                    fault_loop(sc, s, (fault_kind)kind, forever, &good);
+            short_reads(sc, s, &good);
+            if (sc->lines)
+                tight_lines(sc, s, &good);
+        }
+    }
+    stage_clear(s);
+}
+
+int main(int argc, char **argv)
+{
+    stage s = {.model = DEFAULT_MODEL, .threads = 1};
+    bool some = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--model") == 0 && i + 1 < argc)
+            s.model = argv[++i];
+        else
+            some = true;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (stage_open(&s) != 0)
+        return 1;
+    for (const scenario *sc = scenarios; sc->name; sc++) {
+        bool wanted = !some;
+        for (int i = 1; i < argc; i++)
+            wanted |= strcmp(argv[i], sc->name) == 0;
+        if (wanted)
+            run_scenario(sc, &s);
+    }
+    stage_close(&s);
+    printf("%d failures\n", failures);
+    return failures != 0;
+}
