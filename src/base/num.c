@@ -116,16 +116,40 @@ size_t plim_format(char *out, size_t cap, const char *format, ...)
     return n;
 }
 
+/* Add one to the last digit of "d.ddde-xx".  False where all are nines (a shorter text says that). */
+static bool next_up(char *text)
+{
+    for (char *p = strchr(text, 'e'); p-- > text;) {
+        if (*p < '0' || *p > '9')
+            continue;
+        if (*p != '9') {
+            ++*p;
+            return true;
+        }
+        *p = '0';
+    }
+    return false;
+}
+
+static bool reads_back(const char *text, size_t n, double value)
+{
+    double back;
+    return plim_parse_f64(text, n, &back) && back == value;
+}
+
 size_t plim_format_f64(char *out, size_t cap, double value)
 {
     assert(cap >= 32);
     if (!isfinite(value))
         return plim_format(out, cap, "%s", isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
-    /* 17 digits always read back; the first count that does is the shortest. */
+    /* 17 digits always read back; the first count that does is the shortest.  At a power of two, whose neighbour
+     * above is twice as far as the one below, the text next above can read back where the nearest does not. */
     for (int precision = 1;; precision++) {
-        double back;
         size_t n = plim_format(out, cap, "%.*g", precision, value);
-        if (precision == 17 || (plim_parse_f64(out, n, &back) && back == value))
+        if (precision == 17 || reads_back(out, n, value))
+            return n;
+        n = plim_format(out, cap, "%.*e", precision - 1, value);
+        if (next_up(out) && reads_back(out, n, value))
             return n;
     }
 }
@@ -143,9 +167,8 @@ char *plim_format_bytes(char *out, size_t cap, uint64_t bytes)
         shift += 10;
     }
     for (;;) {
-        /* tenths, half up: the fraction is cut to 10 bits first, which moves no tenth by more than 1/1000 */
-        uint64_t fraction = (bytes >> (shift - 10)) & 1023;
-        uint64_t tenths = (bytes >> shift) * 10 + (fraction * 10 + 512) / 1024;
+        uint64_t rest = bytes & (((uint64_t)1 << shift) - 1); /* below 2^60: ten times it fits */
+        uint64_t tenths = (bytes >> shift) * 10 + ((rest * 10 + ((uint64_t)1 << (shift - 1))) >> shift);
         if (tenths < 10240 || unit == 5) {
             plim_format(out, cap, "%llu.%llu %s", (unsigned long long)(tenths / 10),
                         (unsigned long long)(tenths % 10), units[unit]);
