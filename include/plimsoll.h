@@ -524,7 +524,7 @@ PLIM_API size_t plim_session_length(const plim_session *session);
 /* Forget all positions from `length` on. */
 PLIM_API plim_status plim_session_truncate(plim_session *session, size_t length, plim_error *err);
 
-/* Stop the call in progress within 100 ms; from any thread. */
+/* Stop the call in progress within 100 ms, or else the next; from any thread. */
 PLIM_API void plim_session_cancel(plim_session *session);
 
 /* Append the prompt, then generate.  `tokenizer` may be NULL: then no text, no stop strings. */

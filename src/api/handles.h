@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the opaque handles are.  Each holds a count of references, and a reference to what it was made from. */
+#ifndef PLIM_API_HANDLES_H
+#define PLIM_API_HANDLES_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "generate/sequence.h"
+#include "memory/facts.h"
+
+struct plim_context {
+    atomic_uint refs;
+    plim_ledger *ledger;
+    plim_pool *pool;
+    uint64_t pool_bytes; /* of stacks, reserved */
+    plim_kernels kernels;
+    plim_log log;
+    pthread_mutex_t log_lock;
+    uint64_t memory_limit, baseline;
+    plim_allocator allocator;
+    plim_log_fn user_log;
+    void *user_log_data;
+};
+
+struct plim_plan {
+    atomic_uint refs;
+    plim_context *context;
+    plim_stored_set *stored;
+    plim_skeleton *skeleton;
+    plim_load_plan *plan;
+    uint64_t context_default;
+    plim_progress_fn progress;
+    void *progress_user;
+    double open_seconds;
+    char config[4096]; /* path of config.json, "" without one */
+};
+
+struct plim_model {
+    atomic_uint refs;
+    plim_plan *plan;
+    plim_weights *weights;
+    plim_engine engine;
+    plim_generation_defaults defaults;
+    plim_load_report report;
+    pthread_mutex_t lock;       /* of the idle sequences */
+    plim_sequence **idle;       /* paid for at open, not in use */
+    uint32_t idle_count, paid;
+};
+
+struct plim_session {
+    plim_model *model;
+    plim_sequence *sequence;
+    bool paid; /* goes back to the model's idle ones */
+};
+
+struct plim_tokenizer {
+    atomic_uint refs;
+    plim_context *context;
+    plim_tok *tok;
+};
+
+struct plim_decoder {
+    plim_tokenizer *tokenizer;
+    plim_tok_decoder decoder;
+};
+
+struct plim_checkpoint {
+    atomic_uint refs;
+    plim_context *context;
+    plim_stored_set *stored;
+};
+
+plim_context *plim_context_ref(plim_context *context);
+plim_plan *plim_plan_ref(plim_plan *plan);
+plim_model *plim_model_ref(plim_model *model);
+plim_tokenizer *plim_tokenizer_ref(plim_tokenizer *tokenizer);
+
+/* Memory of handles and of metadata. */
+static inline const plim_alloc *plim_context_alloc(plim_context *context)
+{
+    return plim_ledger_alloc(context->ledger, PLIM_MEM_METADATA);
+}
+
+/* Options as the caller gave them (any size), or the defaults. */
+plim_model_options plim_model_options_take(const plim_model_options *options);
+
+/* A tensor of a checkpoint as the public struct has it. */
+void plim_describe_stored(const plim_stored_set *set, const plim_stored *t, plim_tensor_info *out);
+
+/* Shared by model and session. */
+plim_status plim_sampling_merge(const plim_model *model, const plim_generate_options *options,
+                                plim_generate_request *request, size_t prompt_count, plim_error *err);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sessions: sequences of a model, and generation with the options of generate(). */
+#include <math.h>
+#include <string.h>
+
+#include "api/handles.h"
+
+plim_status plim_session_open(plim_session **out, plim_model *model, plim_error *err)
+{
+    plim_error local;
+    plim_context *c = model->plan->context;
+    plim_error_clear(err);
+    if (!err)
+        err = &local;
+    *out = NULL;
+    if (!model->plan->skeleton->family)
+        return plim_fail(err, PLIM_E_UNSUP, "model_type '%s' is not known: these are weights alone",
+                         plim_model_type(model));
+    plim_session *s = plim_new(plim_context_alloc(c), 1, sizeof *s, err);
+    if (!s)
+        return err->code;
+    pthread_mutex_lock(&model->lock);
+    if (model->idle_count) {
+        s->sequence = model->idle[--model->idle_count];
+        s->paid = true;
+    }
+    pthread_mutex_unlock(&model->lock);
+    plim_status status = PLIM_OK;
+    if (!s->sequence)
+        status = plim_sequence_open(&s->sequence, &model->engine, c->ledger, &model->plan->plan->session, err);
+    if (status) {
+        plim_delete(plim_context_alloc(c), s);
+        return status;
+    }
+    s->model = plim_model_ref(model);
+    *out = s;
+    return PLIM_OK;
+}
+
+void plim_session_close(plim_session **session)
+{
+    plim_session *s = session ? *session : NULL;
+    if (!s)
+        return;
+    *session = NULL;
+    plim_model *model = s->model;
+    plim_context *c = plim_context_ref(model->plan->context);
+    if (s->paid) {
+        (void)plim_sequence_truncate(s->sequence, 0, NULL);
+        s->sequence->logits = NULL;
+        atomic_store(&s->sequence->cancel, false);
+        pthread_mutex_lock(&model->lock);
+        model->idle[model->idle_count++] = s->sequence;
+        pthread_mutex_unlock(&model->lock);
+    } else
+        plim_sequence_close(&s->sequence);
+    plim_model_close(&model);
+    plim_delete(plim_context_alloc(c), s);
+    plim_context_close(&c);
+}
+
+plim_status plim_session_eval(plim_session *s, const int32_t *tokens, size_t count, plim_logits_fn on_logits, void *user,
+                              plim_error *err)
+{
+    plim_error_clear(err);
+    return plim_sequence_eval(s->sequence, tokens, count, on_logits, user, err);
+}
+
+const float *plim_session_logits(const plim_session *s)
+{
+    return s->sequence->logits;
+}
+
+size_t plim_session_length(const plim_session *s)
+{
+    return plim_sequence_length(s->sequence);
+}
+
+plim_status plim_session_truncate(plim_session *s, size_t length, plim_error *err)
+{
+    plim_error_clear(err);
+    return plim_sequence_truncate(s->sequence, length, err);
+}
+
+void plim_session_cancel(plim_session *s)
+{
+    atomic_store(&s->sequence->cancel, true);
+}
+
+/* ---- generate() ---- */
+
+void plim_generate_options_init_sized(plim_generate_options *options, size_t size)
+{
+    plim_generate_options defaults = {.max_length = -1,
+                                      .max_new_tokens = -1,
+                                      .do_sample = -1,
+                                      .temperature = NAN,
+                                      .top_k = -1,
+                                      .top_p = NAN,
+                                      .min_p = NAN,
+                                      .repetition_penalty = NAN};
+    memset(options, 0, size);
+    memcpy(options, &defaults, size < sizeof defaults ? size : sizeof defaults);
+    options->size = size;
+}
+
+static double given(double option, double otherwise)
+{
+    return isnan(option) ? otherwise : option;
+}
+
+/* How many new tokens: max_new_tokens, else max_length less the prompt, from the options, else from the model's
+ * generation_config, else 20. */
+static plim_status count_new(const plim_model *m, const plim_generate_options *o, size_t prompt_count, size_t *out,
+                             plim_error *err)
+{
+    int64_t max_new = o->max_new_tokens, max_length = o->max_length;
+    if (max_new < 0 && max_length < 0) {
+        max_new = m->defaults.max_new_tokens;
+        max_length = m->defaults.max_length;
+    }
+    if (max_new < 0 && max_length < 0)
+        max_new = 20;
+    if (max_new >= 0) {
+        if (max_new == 0)
+            return plim_fail(err, PLIM_E_USAGE, "max_new_tokens must be at least 1");
+        *out = (size_t)max_new;
+        return PLIM_OK;
+    }
+    if ((uint64_t)max_length <= prompt_count)
+        return plim_fail(err, PLIM_E_USAGE,
+                         "the prompt has %zu tokens, but max_length is %lld: nothing could be generated; raise "
+                         "max_length or set max_new_tokens",
+                         prompt_count, (long long)max_length);
+    *out = (size_t)max_length - prompt_count;
+    return PLIM_OK;
+}
+
+plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options *o, plim_generate_request *r,
+                                size_t prompt_count, plim_error *err)
+{
+    const plim_sampling *d = &m->defaults.sampling;
+    r->sampling = (plim_sampling){.do_sample = o->do_sample < 0 ? d->do_sample : o->do_sample != 0,
+                                  .repetition_penalty = given(o->repetition_penalty, d->repetition_penalty),
+                                  .temperature = given(o->temperature, d->temperature),
+                                  .top_k = o->top_k < 0 ? d->top_k : (uint64_t)o->top_k,
+                                  .top_p = given(o->top_p, d->top_p),
+                                  .min_p = given(o->min_p, d->min_p),
+                                  .seed = o->seed};
+    r->eos = m->defaults.eos;
+    r->eos_count = o->ignore_eos ? 0 : m->defaults.eos_count;
+    r->stop = o->stop;
+    r->stop_count = o->stop_count;
+    r->on_token = o->on_token;
+    r->user = o->user;
+    return count_new(m, o, prompt_count, &r->max_new, err);
+}
+
+plim_status plim_session_generate(plim_generation **out, plim_session *s, plim_tokenizer *tokenizer,
+                                  const int32_t *prompt, size_t count, const plim_generate_options *options,
+                                  plim_error *err)
+{
+    plim_generate_options o;
+    plim_generate_request request = {.prompt = prompt, .prompt_count = count};
+    int32_t bos = s->model->defaults.bos;
+    plim_error_clear(err);
+    *out = NULL;
+    plim_generate_options_init(&o);
+    if (options)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    if (!count && !plim_session_length(s) && bos >= 0) { /* as generate() without input_ids */
+        request.prompt = &bos;
+        request.prompt_count = 1;
+    }
+    request.tok = tokenizer ? tokenizer->tok : NULL;
+    plim_status status = plim_sampling_merge(s->model, &o, &request, request.prompt_count, err);
+    return status ? status : plim_sequence_generate(out, s->sequence, &request, err);
+}
+
+plim_status plim_generate_text(plim_generation **out, plim_model *model, plim_tokenizer *tokenizer, const char *prompt,
+                               const plim_generate_options *options, plim_error *err)
+{
+    int32_t *ids = NULL;
+    size_t count = 0;
+    plim_session *session = NULL;
+    *out = NULL;
+    plim_status status = plim_tokenizer_encode(tokenizer, prompt, strlen(prompt), 1, &ids, &count, err);
+    if (!status)
+        status = plim_session_open(&session, model, err);
+    if (!status)
+        status = plim_session_generate(out, session, tokenizer, ids, count, options, err);
+    plim_session_close(&session);
+    plim_free(ids);
+    return status;
+}

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The forward pass of every family, driven by the spec.  Reads from top to bottom: embed, layers (attention,
+ * MLP), final norm, head.  n rows; H hidden, Q heads * head_dim, K kv_heads * head_dim, I inner, V vocabulary. */
+#include "generate/forward.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A pass in progress: the spec and buffers at hand, and what tasks on threads share. */
+typedef struct work {
+    const plim_pass *pass;
+    const plim_spec *spec;
+    const plim_kernels *kernels;
+    plim_extent_source *source;
+    const plim_row *rows;
+    size_t n;
+    size_t q_width, kv_width, qkv_width; /* Q, K, Q + 2K */
+    float *x;          /* [n][H] the residual stream */
+    float *h;          /* [n][H] normed, or what a block adds */
+    float *qkv;        /* [n][Q + 2K] */
+    float *attn;       /* [n][Q] */
+    float *up, *gate;  /* [n][I] */
+    float *cos, *sin;  /* [n][half] */
+    float *vec, *vec2; /* one vector each: norm weights, biases */
+    float *head_rows;  /* [logit_rows][H] */
+    float *logits;     /* [logit_rows][V] */
+    bool has_bias, has_bias2;
+    uint32_t layer;
+} work;
+
+static bool cancelled(const work *w)
+{
+    return w->pass->cancel && atomic_load_explicit(w->pass->cancel, memory_order_relaxed);
+}
+
+static plim_status check_cancelled(const work *w, plim_error *err)
+{
+    return cancelled(w) ? plim_fail(err, PLIM_E_CANCELLED, "cancelled") : PLIM_OK;
+}
+
+static const plim_weight *weight_of(const work *w, plim_role role)
+{
+    return plim_weights_get(w->pass->engine->weights, w->layer, role);
+}
+
+/* Run fn for every row: by the pool when there are several. */
+static void each_row(work *w, plim_task_fn fn)
+{
+    if (w->n == 1)
+        fn(w, 0, 0);
+    else
+        plim_pool_run(w->pass->engine->pool, (unsigned)w->n, fn, w);
+}
+
+/* ---- weights in use ---- */
+
+/* Row `row` of a weight as f32 into out[cols]. */
+static plim_status fetch_row(work *w, const plim_weight *weight, uint64_t row, float *out, plim_error *err)
+{
+    plim_extent e;
+    plim_status status = w->source->acquire(w->source, weight, row, 1, &e, err);
+    if (status)
+        return status;
+    if (weight->format == PLIM_F32)
+        memcpy(out, e.data, weight->cols * sizeof *out);
+    else
+        w->kernels->cast[PLIM_F32][weight->format](out, e.data, weight->cols);
+    w->source->release(w->source, &e);
+    return PLIM_OK;
+}
+
+/* The vector that plays a role, as f32; *there is false, and out untouched, when the model has none. */
+static plim_status fetch_vector(work *w, plim_role role, float *out, bool *there, plim_error *err)
+{
+    const plim_weight *weight = weight_of(w, role);
+    *there = weight != NULL;
+    return weight ? fetch_row(w, weight, 0, out, err) : PLIM_OK;
+}
+
+typedef struct product_job {
+    const work *w;
+    plim_product_fn fn;
+    plim_product whole; /* outputs or, for [in, out], columns: cut into blocks */
+    size_t block;
+    bool in_out;
+    size_t elem_bytes;
+} product_job;
+
+static void product_task(void *arg, unsigned task, unsigned worker)
+{
+    (void)worker;
+    const product_job *job = arg;
+    plim_product p = job->whole;
+    size_t first = task * job->block;
+    if (cancelled(job->w))
+        return;
+    p.outputs = p.outputs - first < job->block ? p.outputs - first : job->block;
+    p.y += first;
+    p.w = (const char *)p.w + first * (job->in_out ? job->elem_bytes : p.w_row_bytes);
+    job->fn(&p);
+}
+
+/* Outputs per task: enough of them to balance the threads, each long enough to be worth a task. */
+static size_t choose_block(const product_job *job, unsigned threads)
+{
+    size_t outputs = job->whole.outputs;
+    if (threads == 1)
+        return job->whole.rows > 8 ? 256 : outputs;
+    size_t parts = (size_t)threads * (job->in_out ? 2 : 8);
+    size_t block = (outputs + parts - 1) / parts;
+    if (job->whole.rows > 8 && block > 256)
+        block = 256; /* a task of a long chunk stays short, so that a cancel is heard */
+    block = (block + 15) & ~(size_t)15;
+    return block < 64 ? 64 : block;
+}
+
+/* y[rows][outputs] = x[rows][inputs] . weight, extent by extent. */
+static plim_status product(work *w, const plim_weight *weight, const float *x, size_t x_stride, float *y,
+                           size_t y_stride, size_t rows, plim_error *err)
+{
+    bool in_out = weight->layout == PLIM_IN_OUT;
+    plim_pool *pool = w->pass->engine->pool;
+    product_job job = {.w = w, .in_out = in_out, .elem_bytes = plim_dtypes[weight->format].bits / 8};
+    job.fn = in_out ? w->kernels->product_in_out[weight->format] : w->kernels->product_out_in[weight->format];
+    for (size_t r = 0; in_out && r < rows; r++)
+        memset(y + r * y_stride, 0, weight->cols * sizeof *y);
+    for (uint64_t row = 0; row < weight->rows;) {
+        plim_extent e;
+        plim_status status = w->source->acquire(w->source, weight, row, weight->rows - row, &e, err);
+        if (status)
+            return status;
+        job.whole = (plim_product){.y = in_out ? y : y + row,
+                                   .x = in_out ? x + row : x,
+                                   .w = e.data,
+                                   .y_stride = y_stride,
+                                   .x_stride = x_stride,
+                                   .w_row_bytes = e.row_bytes,
+                                   .rows = rows,
+                                   .outputs = in_out ? weight->cols : e.rows,
+                                   .inputs = in_out ? e.rows : weight->cols};
+        job.block = choose_block(&job, plim_pool_threads(pool));
+        size_t tasks = (job.whole.outputs + job.block - 1) / job.block;
+        plim_pool_run(pool, (unsigned)tasks, product_task, &job);
+        row += e.rows;
+        w->source->release(w->source, &e);
+        if ((status = check_cancelled(w, err)))
+            return status;
+    }
+    return PLIM_OK;
+}
+
+/* ---- steps on rows ---- */
+
+static void norm_row(void *arg, unsigned r, unsigned worker)
+{
+    (void)worker;
+    work *w = arg;
+    const plim_spec *s = w->spec;
+    const float *x = w->x + (size_t)r * s->hidden;
+    float *h = w->h + (size_t)r * s->hidden;
+    if (s->norm == PLIM_NORM_RMS)
+        w->kernels->rms_norm(h, x, w->vec, s->hidden, s->norm_eps);
+    else
+        w->kernels->layer_norm(h, x, w->vec, w->has_bias2 ? w->vec2 : NULL, s->hidden, s->norm_eps);
+}
+
+/* h = norm(x) */
+static plim_status norm(work *w, plim_role role, plim_role bias, plim_error *err)
+{
+    plim_status status;
+    if ((status = fetch_vector(w, role, w->vec, &w->has_bias, err)) ||
+        (status = fetch_vector(w, bias, w->vec2, &w->has_bias2, err)))
+        return status;
+    each_row(w, norm_row);
+    return PLIM_OK;
+}
+
+static void residual_row(void *arg, unsigned r, unsigned worker)
+{
+    (void)worker;
+    work *w = arg;
+    size_t hidden = w->spec->hidden;
+    float *x = w->x + (size_t)r * hidden, *h = w->h + (size_t)r * hidden;
+    if (w->has_bias)
+        w->kernels->add(h, w->vec, hidden);
+    w->kernels->add(x, h, hidden);
+}
+
+/* x += h + bias */
+static plim_status residual(work *w, plim_role bias, plim_error *err)
+{
+    plim_status status = fetch_vector(w, bias, w->vec, &w->has_bias, err);
+    if (!status)
+        each_row(w, residual_row);
+    return status;
+}
+
+/* ---- embedding ---- */
+
+static plim_status embed(work *w, plim_error *err)
+{
+    const plim_spec *s = w->spec;
+    const plim_weight *tokens = weight_of(w, PLIM_ROLE_EMBED), *positions = weight_of(w, PLIM_ROLE_POSITION);
+    for (size_t r = 0; r < w->n; r++) {
+        float *x = w->x + r * s->hidden;
+        plim_status status = fetch_row(w, tokens, (uint64_t)w->rows[r].token, x, err);
+        if (!status && positions) {
+            status = fetch_row(w, positions, w->rows[r].position, w->vec, err);
+            w->kernels->add(x, w->vec, s->hidden);
+        }
+        if (status)
+            return status;
+        for (uint32_t i = 0; s->positions == PLIM_POSITIONS_ROPE && i < s->rope.half; i++) {
+            float angle = (float)w->rows[r].position * s->rope.inv_freq[i];
+            w->cos[r * s->rope.half + i] = cosf(angle) * s->rope.scale;
+            w->sin[r * s->rope.half + i] = sinf(angle) * s->rope.scale;
+        }
+    }
+    return PLIM_OK;
+}
+
+/* ---- attention ---- */
+
+/* K (part 0) or V (part 1) of a KV head of the current layer, at position 0. */
+static char *kv_rows(const work *w, const plim_state *state, unsigned part, size_t head)
+{
+    size_t row_bytes = (size_t)w->spec->head_dim * (plim_dtypes[state->size.kv_dtype].bits / 8);
+    size_t index = ((size_t)w->layer * 2 + part) * w->spec->kv_heads + head;
+    return (char *)state->kv.base + index * state->size.context * row_bytes;
+}
+
+/* Heads [first, first + count) of a row: norm (Qwen 3), then rope. */
+static void turn_heads(const work *w, float *heads, size_t count, const float *norm_weight, unsigned r)
+{
+    const plim_spec *s = w->spec;
+    const float *cos = w->cos + (size_t)r * s->rope.half, *sin = w->sin + (size_t)r * s->rope.half;
+    for (size_t i = 0; i < count; i++) {
+        float *head = heads + i * s->head_dim;
+        if (s->qk_norm)
+            w->kernels->rms_norm(head, head, norm_weight, s->head_dim, s->norm_eps);
+        if (s->positions == PLIM_POSITIONS_ROPE)
+            w->kernels->rope(head, cos, sin, s->rope.half);
+    }
+}
+
+/* Finish q, k, v of a row and append k, v to its state. */
+static void append_row(void *arg, unsigned r, unsigned worker)
+{
+    (void)worker;
+    work *w = arg;
+    const plim_spec *s = w->spec;
+    const plim_row *row = &w->rows[r];
+    float *q = w->qkv + (size_t)r * w->qkv_width, *k = q + w->q_width, *v = k + w->kv_width;
+    if (w->has_bias)
+        w->kernels->add(q, w->vec, w->qkv_width);
+    turn_heads(w, q, s->heads, w->vec2, r);
+    turn_heads(w, k, s->kv_heads, w->vec2 + s->head_dim, r);
+    plim_dtype type = row->state->size.kv_dtype;
+    size_t row_bytes = (size_t)s->head_dim * (plim_dtypes[type].bits / 8);
+    for (size_t head = 0; head < s->kv_heads; head++)
+        for (unsigned part = 0; part < 2; part++) {
+            const float *src = (part ? v : k) + head * s->head_dim;
+            char *dst = kv_rows(w, row->state, part, head) + row->position * row_bytes;
+            if (type == PLIM_F32)
+                memcpy(dst, src, row_bytes);
+            else
+                w->kernels->cast[type][PLIM_F32](dst, src, s->head_dim);
+        }
+}
+
+static void attend_task(void *arg, unsigned task, unsigned worker)
+{
+    (void)worker;
+    work *w = arg;
+    const plim_spec *s = w->spec;
+    size_t r = task / s->kv_heads, head = task % s->kv_heads, group = s->heads / s->kv_heads;
+    const plim_row *row = &w->rows[r];
+    size_t first = 0;
+    if (cancelled(w))
+        return;
+    if (s->slides[w->layer] && row->position + 1 > s->window)
+        first = row->position + 1 - s->window;
+    plim_attention a = {.y = w->attn + r * w->q_width + head * group * s->head_dim,
+                        .q = w->qkv + r * w->qkv_width + head * group * s->head_dim,
+                        .k = kv_rows(w, row->state, 0, head),
+                        .v = kv_rows(w, row->state, 1, head),
+                        .kv_row_bytes = (size_t)s->head_dim * (plim_dtypes[row->state->size.kv_dtype].bits / 8),
+                        .first = first,
+                        .last = row->position,
+                        .group = group,
+                        .head_dim = s->head_dim,
+                        .q_stride = s->head_dim,
+                        .y_stride = s->head_dim,
+                        .scale = s->attn_scale};
+    if (s->attn_scale_by_layer)
+        a.scale /= (float)(w->layer + 1);
+    w->kernels->attention[row->state->size.kv_dtype](&a);
+}
+
+static plim_status project_qkv(work *w, plim_error *err)
+{
+    const plim_spec *s = w->spec;
+    bool there;
+    plim_status status;
+    if (s->fused_qkv) {
+        if ((status = product(w, weight_of(w, PLIM_ROLE_QKV), w->h, s->hidden, w->qkv, w->qkv_width, w->n, err)))
+            return status;
+        return fetch_vector(w, PLIM_ROLE_QKV_BIAS, w->vec, &w->has_bias, err);
+    }
+    if ((status = product(w, weight_of(w, PLIM_ROLE_Q), w->h, s->hidden, w->qkv, w->qkv_width, w->n, err)) ||
+        (status = product(w, weight_of(w, PLIM_ROLE_K), w->h, s->hidden, w->qkv + w->q_width, w->qkv_width, w->n,
+                          err)) ||
+        (status = product(w, weight_of(w, PLIM_ROLE_V), w->h, s->hidden, w->qkv + w->q_width + w->kv_width,
+                          w->qkv_width, w->n, err)))
+        return status;
+    if ((status = fetch_vector(w, PLIM_ROLE_Q_BIAS, w->vec, &w->has_bias, err)) ||
+        (status = fetch_vector(w, PLIM_ROLE_K_BIAS, w->vec + w->q_width, &there, err)) ||
+        (status = fetch_vector(w, PLIM_ROLE_V_BIAS, w->vec + w->q_width + w->kv_width, &there, err)) ||
+        (status = fetch_vector(w, PLIM_ROLE_Q_NORM, w->vec2, &there, err)))
+        return status;
+    return fetch_vector(w, PLIM_ROLE_K_NORM, w->vec2 + s->head_dim, &there, err);
+}
+
+/* h = attention(h) */
+static plim_status attention(work *w, plim_error *err)
+{
+    plim_status status = project_qkv(w, err);
+    if (status)
+        return status;
+    each_row(w, append_row);
+    plim_pool_run(w->pass->engine->pool, (unsigned)(w->n * w->spec->kv_heads), attend_task, w);
+    return product(w, weight_of(w, PLIM_ROLE_ATTN_OUT), w->attn, w->q_width, w->h, w->spec->hidden, w->n, err);
+}
+
+/* ---- MLP ---- */
+
+static void activate_row(void *arg, unsigned r, unsigned worker)
+{
+    (void)worker;
+    work *w = arg;
+    size_t inner = w->spec->inner;
+    float *up = w->up + (size_t)r * inner, *gate = w->gate + (size_t)r * inner;
+    if (w->has_bias)
+        w->kernels->add(up, w->vec, inner);
+    if (!w->spec->gated) {
+        w->kernels->activate(up, inner, w->spec->activation);
+        return;
+    }
+    if (w->has_bias2)
+        w->kernels->add(gate, w->vec2, inner);
+    w->kernels->activate_gated(gate, up, inner, w->spec->activation);
+}
+
+/* h = down(act(gate(h)) * up(h)), or down(act(up(h))) */
+static plim_status mlp(work *w, plim_error *err)
+{
+    const plim_spec *s = w->spec;
+    plim_status status;
+    if ((status = product(w, weight_of(w, PLIM_ROLE_UP), w->h, s->hidden, w->up, s->inner, w->n, err)))
+        return status;
+    if (s->gated &&
+        (status = product(w, weight_of(w, PLIM_ROLE_GATE), w->h, s->hidden, w->gate, s->inner, w->n, err)))
+        return status;
+    if ((status = fetch_vector(w, PLIM_ROLE_UP_BIAS, w->vec, &w->has_bias, err)) ||
+        (status = fetch_vector(w, PLIM_ROLE_GATE_BIAS, w->vec2, &w->has_bias2, err)))
+        return status;
+    each_row(w, activate_row);
+    return product(w, weight_of(w, PLIM_ROLE_DOWN), s->gated ? w->gate : w->up, s->inner, w->h, s->hidden, w->n, err);
+}
+
+/* ---- head ---- */
+
+/* Logits of the rows that want them, a few at a time, and the caller's look at each. */
+static plim_status head(work *w, plim_error *err)
+{
+    const plim_spec *s = w->spec;
+    size_t most = w->pass->scratch->layout.logit_rows;
+    for (size_t r = 0; r < w->n;) {
+        size_t which[PLIM_LOGIT_ROWS], count = 0;
+        for (; r < w->n && count < most; r++)
+            if (w->rows[r].wants_logits) {
+                which[count] = r;
+                memcpy(w->head_rows + count * s->hidden, w->h + r * s->hidden, s->hidden * sizeof *w->h);
+                count++;
+            }
+        if (!count)
+            break;
+        plim_status status = product(w, weight_of(w, PLIM_ROLE_HEAD), w->head_rows, s->hidden, w->logits, s->vocab, count, err);
+        if (status)
+            return status;
+        for (size_t i = 0; i < count && w->pass->on_logits; i++)
+            if (w->pass->on_logits(w->pass->user, which[i], w->logits + i * s->vocab))
+                return plim_fail(err, PLIM_E_CANCELLED, "cancelled");
+    }
+    return PLIM_OK;
+}
+
+static work begin(const plim_pass *pass)
+{
+    const plim_spec *s = pass->engine->spec;
+    const plim_scratch_layout *l = &pass->scratch->layout;
+    float *base = pass->scratch->region.base;
+    work w = {.pass = pass,
+              .spec = s,
+              .kernels = pass->engine->kernels,
+              .source = pass->engine->source,
+              .rows = pass->rows,
+              .n = pass->count,
+              .q_width = (size_t)s->heads * s->head_dim,
+              .kv_width = (size_t)s->kv_heads * s->head_dim,
+              .x = base + l->x,
+              .h = base + l->h,
+              .qkv = base + l->qkv,
+              .attn = base + l->attn,
+              .up = base + l->up,
+              .gate = base + l->gate,
+              .cos = base + l->cos,
+              .sin = base + l->sin,
+              .vec = base + l->vec,
+              .vec2 = base + l->vec2,
+              .head_rows = base + l->head,
+              .logits = base + l->logits};
+    w.qkv_width = w.q_width + 2 * w.kv_width;
+    return w;
+}
+
+plim_status plim_forward(const plim_pass *pass, plim_error *err)
+{
+    work state = begin(pass), *w = &state;
+    plim_status status = embed(w, err);
+    for (w->layer = 0; !status && w->layer < w->spec->layers; w->layer++) {
+        if ((status = norm(w, PLIM_ROLE_ATTN_NORM, PLIM_ROLE_ATTN_NORM_BIAS, err)) ||
+            (status = attention(w, err)) || (status = residual(w, PLIM_ROLE_ATTN_OUT_BIAS, err)))
+            break;
+        if ((status = norm(w, PLIM_ROLE_MLP_NORM, PLIM_ROLE_MLP_NORM_BIAS, err)) || (status = mlp(w, err)) ||
+            (status = residual(w, PLIM_ROLE_DOWN_BIAS, err)))
+            break;
+    }
+    w->layer = 0;
+    if (!status)
+        status = norm(w, PLIM_ROLE_FINAL_NORM, PLIM_ROLE_FINAL_NORM_BIAS, err);
+    return status ? status : head(w, err);
+}
