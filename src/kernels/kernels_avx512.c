@@ -1,9 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Kernels for AVX-512 (F, BW, DQ, VL). */
+ * Products and attention for AVX-512 (F, BW, DQ, VL).  The algorithms are in the *_simd.h files. */
 #include "kernels/kernels.h"
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+/* clang-format off: the order matters */
+#include "kernels/simd_avx512.h"
+#include "kernels/math_simd.h"
+#include "kernels/products_simd.h"
+#include "kernels/attention_simd.h"
+/* clang-format on */
+
+void plim_kernels_avx512(plim_kernels *out)
+{
+    out->name = "avx512";
+    out->product_out_in[PLIM_F32] = product_out_in_f32;
+    out->product_out_in[PLIM_F16] = product_out_in_f16;
+    out->product_out_in[PLIM_BF16] = product_out_in_bf16;
+    out->product_in_out[PLIM_F32] = product_in_out_f32;
+    out->product_in_out[PLIM_F16] = product_in_out_f16;
+    out->product_in_out[PLIM_BF16] = product_in_out_bf16;
+    out->attention[PLIM_F32] = attention_f32;
+    out->attention[PLIM_F16] = attention_f16;
+    out->attention[PLIM_BF16] = attention_bf16;
+}
+
+#else
 
 void plim_kernels_avx512(plim_kernels *out)
 {
     (void)out;
 }
+
+#endif
