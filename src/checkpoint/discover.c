@@ -68,34 +68,41 @@ static plim_status take_file(plim_found *found, plim_error *err)
 
 /* ---- config.json: transformers_weights ---- */
 
-static plim_status stream_config(char *name, plim_json *json, plim_error *err)
+static plim_status take_name(char name[256], plim_json *json, plim_error *err)
+{
+    plim_json_event event;
+    plim_status status = plim_json_next(json, &event, err);
+    if (status || event == PLIM_JSON_NULL)
+        return status;
+    if (event != PLIM_JSON_STRING)
+        return plim_json_wrong(json, event, NULL, "transformers_weights", "a string", err);
+    size_t bytes;
+    const char *text = plim_json_text(json, &bytes);
+    if (memchr(text, 0, bytes) || bytes >= 256 || !plim_path_is_inside(text))
+        return plim_json_fail(json, err, PLIM_E_UNSAFE,
+                              "transformers_weights is not the name of a file inside the folder");
+    if (!ends_with(text, ".safetensors") && !ends_with(text, ".safetensors.index.json"))
+        return plim_json_fail(json, err, PLIM_E_FORMAT,
+                              "transformers_weights must name a .safetensors file or its index");
+    memcpy(name, text, bytes + 1);
+    return PLIM_OK;
+}
+
+/* *seen: the key was there. */
+static plim_status stream_config(char name[256], bool *seen, plim_json *json, plim_error *err)
 {
     plim_json_event event;
     plim_status status = plim_json_expect(json, PLIM_JSON_OBJECT, "the config", err);
     while (!status && !(status = plim_json_next(json, &event, err)) && event == PLIM_JSON_KEY) {
-        if (!plim_json_text_is(json, "transformers_weights")) {
-            status = plim_json_skip(json, err);
-            continue;
-        }
-        if ((status = plim_json_next(json, &event, err)) || event == PLIM_JSON_NULL)
-            continue;
-        size_t bytes = 0;
-        const char *text = event == PLIM_JSON_STRING ? plim_json_text(json, &bytes) : "";
-        if (!plim_path_is_inside(text) || strlen(text) != bytes || bytes >= 256)
-            return plim_json_fail(
-                json, err, PLIM_E_UNSAFE,
-                "transformers_weights is not the name of a file inside the folder");
-        if (!ends_with(text, ".safetensors") && !ends_with(text, ".safetensors.index.json"))
-            return plim_json_fail(
-                json, err, PLIM_E_UNSAFE,
-                "transformers_weights must name a .safetensors file or its index");
-        memcpy(name, text, bytes + 1);
+        bool named = plim_json_text_is(json, "transformers_weights");
+        *seen = *seen || named;
+        status = named ? take_name(name, json, err) : plim_json_skip(json, err);
     }
     return status;
 }
 
-/* What config.json says, or "".  Its faults are for whoever reads it for its meaning: a folder with
- * a broken config still has weights that can be listed. */
+/* What config.json says, or "".  Its other faults are for whoever reads it for its meaning: a
+ * folder with a broken config still has weights that can be listed. */
 static plim_status read_config(char name[256], const plim_alloc *alloc, const char *directory,
                                const plim_log *log, plim_error *err)
 {
@@ -104,17 +111,17 @@ static plim_status read_config(char name[256], const plim_alloc *alloc, const ch
     plim_status status = plim_path_join(path, sizeof path, directory, "config.json", err);
     if (status || !plim_path_is_file(path))
         return status;
+    bool seen = false;
     plim_json *json;
     status = plim_json_open_path(&json, alloc, path, MAX_CONFIG_BYTES, NULL, err);
     if (!status)
-        status = stream_config(name, json, err);
+        status = stream_config(name, &seen, json, err);
     plim_json_close(&json);
-    if (status == PLIM_E_FORMAT || status == PLIM_E_TRUNC || status == PLIM_E_LIMIT) {
-        plim_log_line(log, PLIM_LOG_DEBUG, "%s", err->message);
-        plim_error_clear(err);
-        return PLIM_OK;
-    }
-    return status;
+    if (seen || (status != PLIM_E_FORMAT && status != PLIM_E_TRUNC && status != PLIM_E_LIMIT))
+        return status;
+    plim_log_line(log, PLIM_LOG_DEBUG, "%s", err->message);
+    plim_error_clear(err);
+    return PLIM_OK;
 }
 
 /* ---- when nothing was found ---- */
@@ -180,21 +187,24 @@ static void show_list(char *out, size_t cap, const listing *l)
         snprintf(out + used, cap - used, " and %zu more", l->safetensors_count - shown);
 }
 
-/* Something of that name is there, but it is no file: say what it is. */
+/* No file of that name was found, but something may be there: say what. */
 static plim_status refuse_special(const char *path, plim_error *err)
 {
     struct stat info;
-    if (!lstat(path, &info) && S_ISLNK(info.st_mode) && stat(path, &info) && errno == ENOENT)
-        return plim_fail_at(
-            err, PLIM_E_IO, (plim_where){path, NULL, -1},
-            "a symbolic link to a file that is not there (is the download complete?)");
-    if (stat(path, &info) || S_ISREG(info.st_mode))
-        return PLIM_OK;
-    plim_file file;
-    plim_status status = plim_file_open(&file, path, err);
-    if (!status)
+    plim_where where = {path, NULL, -1};
+    if (!stat(path, &info)) {
+        plim_file file; /* a folder, a fifo, a device */
+        plim_status status = plim_file_open(&file, path, err);
         plim_file_close(&file);
-    return status;
+        return status;
+    }
+    if (errno != ENOENT)
+        return plim_fail_errno(err, errno, where, "cannot open");
+    if (!lstat(path, &info))
+        return plim_fail_at(
+            err, PLIM_E_IO, where,
+            "a symbolic link to a file that is not there (is the download complete?)");
+    return PLIM_OK;
 }
 
 static plim_status nothing_found(const char *directory, const char *single, const char *index,

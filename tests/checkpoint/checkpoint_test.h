@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the tests of checkpoint/ and hub/ share: a temporary folder, files made on the spot, an allocator
- * that counts and can fail, and what must hold after every call that failed. */
+ * What the tests of checkpoint/ and hub/ share: a temporary folder, files made on the spot, an
+ * allocator that counts and can fail, and what must hold after every call that failed. */
 #ifndef PLIM_TESTS_CHECKPOINT_H
 #define PLIM_TESTS_CHECKPOINT_H
 
@@ -83,8 +83,8 @@ static inline void put_text(const char *root, const char *name, const char *text
     put_bytes(root, name, text, strlen(text));
 }
 
-/* A safetensors file: `length` as the header's length (or its true one for UINT64_MAX - 1), the header, and
- * data_bytes of data (0, 1, 2, ...). */
+/* A safetensors file: `length` as the header's length (or its true one for UINT64_MAX - 1), the
+ * header, and data_bytes of data (0, 1, 2, ...). */
 #define TRUE_LENGTH (UINT64_MAX - 1)
 
 static inline void put_safetensors(const char *root, const char *name, const void *header,
@@ -103,7 +103,8 @@ static inline void put_safetensors(const char *root, const char *name, const voi
     free(file);
 }
 
-static inline void put_tensors(const char *root, const char *name, const char *header, size_t data_bytes)
+static inline void put_tensors(const char *root, const char *name, const char *header,
+                               size_t data_bytes)
 {
     put_safetensors(root, name, header, strlen(header), TRUE_LENGTH, data_bytes);
 }
@@ -111,7 +112,7 @@ static inline void put_tensors(const char *root, const char *name, const char *h
 /* ---- an allocator that counts, and fails once or from then on ---- */
 
 typedef struct counting {
-    plim_alloc alloc; /* first: the callbacks find the rest by it */
+    plim_alloc alloc;            /* first: the callbacks find the rest by it */
     size_t live, calls, fail_at; /* fail_at: number of the call, from 1; 0 never */
     bool fails_on;               /* every later call too */
 } counting;
@@ -141,7 +142,8 @@ static inline void counting_free(const plim_alloc *self, void *ptr)
     plim_alloc_system()->free(plim_alloc_system(), ptr);
 }
 
-static inline void *counting_resize(const plim_alloc *self, void *ptr, size_t bytes, plim_error *err)
+static inline void *counting_resize(const plim_alloc *self, void *ptr, size_t bytes,
+                                    plim_error *err)
 {
     if (counting_refuses(self, err))
         return NULL;
@@ -168,7 +170,8 @@ static inline size_t open_descriptors(void)
 
 /* ---- opening ---- */
 
-/* Must fail with `code`; nothing stays behind, and the message is one printable line that names the file. */
+/* Must fail with `code`; nothing stays behind, and the message is one printable line that names the
+ * file. */
 static inline void open_fails(const plim_checkpoint_where *where, plim_status code, plim_error *err)
 {
     counting c;
@@ -187,7 +190,8 @@ static inline void open_fails(const plim_checkpoint_where *where, plim_status co
     assert_true(err->message[0] != 0);
     for (const unsigned char *p = (const unsigned char *)err->message; *p; p++)
         assert_true(*p >= 0x20 && *p != 0x7f);
-    assert_int_equal(plim_stored_open(&set, &c.alloc, where, NULL, NULL), code); /* err may be NULL */
+    assert_int_equal(plim_stored_open(&set, &c.alloc, where, NULL, NULL),
+                     code); /* err may be NULL */
 }
 
 static inline void path_fails(const char *path, plim_status code, plim_error *err)

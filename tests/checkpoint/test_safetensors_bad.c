@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every broken safetensors file gets its class of error, which names the file, the tensor and the offset; nothing
- * is left behind. */
+ * Every broken safetensors file gets its class of error, which names the file, the tensor and the
+ * offset; nothing is left behind. */
 #include "checkpoint_test.h"
 
 typedef struct bad {
@@ -10,21 +10,23 @@ typedef struct bad {
     const char *header;
     size_t header_bytes; /* 0: strlen */
     size_t data_bytes;
-    uint64_t length;     /* what the first 8 bytes say; 0: the truth */
-    const char *tensor;  /* NULL: none */
-    const char *at;      /* the error stands at this text of the header (its first place) */
-    int64_t offset;      /* where `at` is NULL */
-    const char *says;    /* part of the message, or NULL */
+    uint64_t length;    /* what the first 8 bytes say; 0: the truth */
+    const char *tensor; /* NULL: none */
+    const char *at;     /* the error stands at this text of the header (its first place) */
+    int64_t offset;     /* where `at` is NULL */
+    const char *says;   /* part of the message, or NULL */
 } bad;
 
 #define A4 "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}"
 #define B4 "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}"
-#define ENTRY(dtype, shape, offsets) \
+#define ENTRY(dtype, shape, offsets)                                                               \
     "{\"a\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
 
+/* clang-format off */
 static const bad table[] = {
     /* the length */
-    {.id = "n-past-eof", .code = PLIM_E_TRUNC, .header = "{" A4 "}", .data_bytes = 4, .length = 1000},
+    {.id = "n-past-eof", .code = PLIM_E_TRUNC, .header = "{" A4 "}", .data_bytes = 4,
+     .length = 1000},
     {.id = "n-past-eof-by-1", .code = PLIM_E_TRUNC, .header = "{}", .length = 3},
     {.id = "n-100000001", .code = PLIM_E_LIMIT, .header = "{}", .length = 100000001,
      .says = "100000001"},
@@ -32,7 +34,8 @@ static const bad table[] = {
     {.id = "n-u64max", .code = PLIM_E_LIMIT, .header = "{}", .length = UINT64_MAX,
      .says = "18446744073709551615"},
     {.id = "gguf", .code = PLIM_E_UNSUP, .header = "{}", .length = 0x346554747, .says = "GGUF"},
-    {.id = "zip", .code = PLIM_E_UNSUP, .header = "{}", .length = 0x0000080804034b50, .says = "PyTorch"},
+    {.id = "zip", .code = PLIM_E_UNSUP, .header = "{}", .length = 0x0000080804034b50,
+     .says = "PyTorch"},
     {.id = "lfs", .code = PLIM_E_FORMAT, .header = "https://", .length = 0x206e6f6973726576,
      .says = "git lfs pull"},
     /* the data */
@@ -54,7 +57,8 @@ static const bad table[] = {
     {.id = "top-array", .code = PLIM_E_FORMAT, .header = "[{" A4 "}]", .data_bytes = 4, .offset = 8,
      .says = "the header must be an object, found an array"},
     {.id = "top-string", .code = PLIM_E_FORMAT, .header = "\"a\"", .offset = 8},
-    {.id = "leading-junk", .code = PLIM_E_FORMAT, .header = "x{" A4 "}", .data_bytes = 4, .offset = 8},
+    {.id = "leading-junk", .code = PLIM_E_FORMAT, .header = "x{" A4 "}", .data_bytes = 4,
+     .offset = 8},
     {.id = "bom", .code = PLIM_E_FORMAT, .header = "\xef\xbb\xbf{}", .offset = 8},
     {.id = "nul-in-header", .code = PLIM_E_FORMAT, .header = "{\0}", .header_bytes = 3,
      .offset = 8 + 1},
@@ -66,8 +70,8 @@ static const bad table[] = {
     {.id = "trailing-comma", .code = PLIM_E_FORMAT, .header = "{" A4 ",}", .data_bytes = 4,
      .offset = 8 + sizeof("{" A4 ",") - 1},
     /* duplicates */
-    {.id = "dup-tensor-identical", .code = PLIM_E_FORMAT, .header = "{" A4 ", " A4 "}", .data_bytes = 4,
-     .offset = 8 + sizeof("{" A4 ", ") - 1, .says = "duplicate key \"a\""},
+    {.id = "dup-tensor-identical", .code = PLIM_E_FORMAT, .header = "{" A4 ", " A4 "}",
+     .data_bytes = 4, .offset = 8 + sizeof("{" A4 ", ") - 1, .says = "duplicate key \"a\""},
     {.id = "dup-tensor-differing", .code = PLIM_E_FORMAT,
      .header = "{" A4 ", \"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
      .data_bytes = 8, .offset = 8 + sizeof("{" A4 ", ") - 1},
@@ -122,8 +126,9 @@ static const bad table[] = {
     {.id = "size-2^61-1", .code = PLIM_E_TRUNC,
      .header = ENTRY("\"U8\"", "[2305843009213693951]", "[0,2305843009213693951]"), .tensor = "a",
      .at = "\"a\""},
-    {.id = "end-2^64", .code = PLIM_E_LIMIT, .header = ENTRY("\"U8\"", "[1]", "[0,18446744073709551616]"),
-     .tensor = "a", .at = "18446744073709551616"},
+    {.id = "end-2^64", .code = PLIM_E_LIMIT,
+     .header = ENTRY("\"U8\"", "[1]", "[0,18446744073709551616]"), .tensor = "a",
+     .at = "18446744073709551616"},
     /* the shape */
     {.id = "shape-size-mismatch", .code = PLIM_E_FORMAT, .header = ENTRY("\"F32\"", "[2]", "[0,4]"),
      .data_bytes = 4, .tensor = "a", .at = "\"a\"", .says = "[2] of F32 takes 8 bytes"},
@@ -150,7 +155,8 @@ static const bad table[] = {
     {.id = "product-overflow", .code = PLIM_E_LIMIT,
      .header = ENTRY("\"F32\"", "[4294967296,4294967296]", "[0,0]"), .tensor = "a", .at = "\"a\""},
     {.id = "product-overflow-then-zero", .code = PLIM_E_LIMIT,
-     .header = ENTRY("\"F32\"", "[4294967296,4294967296,0]", "[0,0]"), .tensor = "a", .at = "\"a\""},
+     .header = ENTRY("\"F32\"", "[4294967296,4294967296,0]", "[0,0]"), .tensor = "a",
+     .at = "\"a\""},
     {.id = "bits-overflow", .code = PLIM_E_LIMIT,
      .header = ENTRY("\"F64\"", "[2305843009213693952]", "[0,0]"), .tensor = "a", .at = "\"a\""},
     {.id = "product-overflow-unknown-dtype", .code = PLIM_E_LIMIT,
@@ -158,20 +164,24 @@ static const bad table[] = {
     {.id = "dim-2^64", .code = PLIM_E_LIMIT,
      .header = ENTRY("\"F32\"", "[18446744073709551616]", "[0,0]"), .tensor = "a",
      .at = "18446744073709551616"},
-    {.id = "rank-9", .code = PLIM_E_LIMIT, .header = ENTRY("\"U8\"", "[1,1,1,1,1,1,1,1,7]", "[0,7]"),
-     .data_bytes = 7, .tensor = "a", .at = "7]"},
+    {.id = "rank-9", .code = PLIM_E_LIMIT,
+     .header = ENTRY("\"U8\"", "[1,1,1,1,1,1,1,1,7]", "[0,7]"), .data_bytes = 7, .tensor = "a",
+     .at = "7]"},
     /* the entry */
     {.id = "entry-number", .code = PLIM_E_FORMAT, .header = "{\"a\":5}", .tensor = "a", .at = "5"},
     {.id = "entry-array", .code = PLIM_E_FORMAT, .header = "{\"a\":[\"F32\",[1],[0,4]]}",
      .data_bytes = 4, .tensor = "a", .at = "[\"F32"},
-    {.id = "entry-null", .code = PLIM_E_FORMAT, .header = "{\"a\":null}", .tensor = "a", .at = "null"},
-    {.id = "no-dtype", .code = PLIM_E_FORMAT, .header = "{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}",
-     .data_bytes = 4, .tensor = "a", .at = "\"a\"", .says = "no dtype"},
+    {.id = "entry-null", .code = PLIM_E_FORMAT, .header = "{\"a\":null}", .tensor = "a",
+     .at = "null"},
+    {.id = "no-dtype", .code = PLIM_E_FORMAT,
+     .header = "{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", .data_bytes = 4, .tensor = "a",
+     .at = "\"a\"", .says = "no dtype"},
     {.id = "no-shape", .code = PLIM_E_FORMAT,
      .header = "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", .data_bytes = 4, .tensor = "a",
      .at = "\"a\"", .says = "no shape"},
-    {.id = "no-offsets", .code = PLIM_E_FORMAT, .header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}",
-     .data_bytes = 4, .tensor = "a", .at = "\"a\"", .says = "no data_offsets"},
+    {.id = "no-offsets", .code = PLIM_E_FORMAT,
+     .header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", .data_bytes = 4, .tensor = "a",
+     .at = "\"a\"", .says = "no data_offsets"},
     {.id = "dtype-number", .code = PLIM_E_FORMAT, .header = ENTRY("32", "[1]", "[0,4]"),
      .data_bytes = 4, .tensor = "a", .at = "32"},
     {.id = "offsets-one", .code = PLIM_E_FORMAT, .header = ENTRY("\"F32\"", "[1]", "[4]"),
@@ -187,9 +197,10 @@ static const bad table[] = {
      .data_bytes = 4, .at = "\"a"},
     {.id = "dtype-name-65", .code = PLIM_E_LIMIT,
      .header = ENTRY("\"12345678901234567890123456789012345678901234567890123456789012345\"", "[1]",
-                     "[0,4]"),
+        "[0,4]"),
      .data_bytes = 4, .tensor = "a", .at = "\"12345"},
 };
+/* clang-format on */
 
 static const char *find(const char *text, size_t bytes, const char *part)
 {
@@ -241,9 +252,15 @@ static void test_short_files(void **state)
 /* Nesting is LIMIT wherever it stands, even where another type was wanted. */
 static void test_depth_bombs(void **state)
 {
-    static const char *const starts[] = {
-        "", "{\"a\":", "{\"a\":{\"dtype\":", "{\"a\":{\"shape\":", "{\"a\":{\"shape\":[1,",
-        "{\"a\":{\"data_offsets\":", "{\"a\":{\"x\":", "{\"__metadata__\":", "{\"__metadata__\":{\"k\":"};
+    static const char *const starts[] = {"",
+                                         "{\"a\":",
+                                         "{\"a\":{\"dtype\":",
+                                         "{\"a\":{\"shape\":",
+                                         "{\"a\":{\"shape\":[1,",
+                                         "{\"a\":{\"data_offsets\":",
+                                         "{\"a\":{\"x\":",
+                                         "{\"__metadata__\":",
+                                         "{\"__metadata__\":{\"k\":"};
     enum { DEEP = 100000 };
     static const char *const bricks[] = {"[", "{\"a\":"};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
