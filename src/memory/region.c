@@ -80,9 +80,8 @@ plim_status plim_region_open(plim_region *out, plim_ledger *ledger, plim_memory_
     if (status != PLIM_OK)
         return status;
     char *base = map_aligned(held, align, page);
-    if (base && align == HUGE_BYTES)
-        (void)madvise(base, held,
-                      MADV_HUGEPAGE); /* faster where it works, right where it does not */
+    if (base && align == HUGE_BYTES) /* faster where it works, right where it does not */
+        (void)madvise(base, held, MADV_HUGEPAGE);
     if (base && populate && !commit(base, held, page)) {
         munmap(base, held);
         base = NULL;

@@ -186,6 +186,14 @@ static void test_exact_peak(void **state)
         a->free(a, p[i]);
     assert_int_equal(read_ledger(l).total.peak, 5500 + 160);
     assert_int_equal(read_ledger(l).total.now, 0);
+
+    void *grown = a->resize(a, a->alloc(a, 10000, NULL), 20000, NULL); /* both at once, for a moment */
+    assert_int_equal(read_ledger(l).total.peak, 30000 + 32);
+    assert_int_equal(read_ledger(l).total.now, 20016);
+    grown = a->resize(a, grown, 500, NULL);
+    assert_int_equal(read_ledger(l).total.peak, 30000 + 32);
+    assert_int_equal(read_ledger(l).total.now, 516);
+    a->free(a, grown);
     plim_ledger_close(&l);
 }
 
@@ -214,6 +222,26 @@ static void test_alloc_refused(void **state)
         a->free(a, p);
     }
     assert_true(read_ledger(l).total.peak <= MIB);
+    plim_ledger_close(&l);
+}
+
+/* Large blocks grow by moving pages: old and new never need room side by side. */
+static void test_grow_large(void **state)
+{
+    (void)state;
+    skip_where_sanitized();
+    plim_error err;
+    plim_ledger *l = open_ledger(MIB, 0);
+    const plim_alloc *a = plim_ledger_alloc(l, PLIM_MEM_OTHER);
+    unsigned char *p = a->alloc(a, 700000, &err);
+    assert_non_null(p);
+    memset(p, 0x5A, 700000);
+    p = a->resize(a, p, 1000000, &err);
+    assert_non_null(p);
+    assert_true(all_are(p, 0x5A, 700000));
+    assert_true(all_are(p + 700000, 0, 300000));
+    assert_int_equal(read_ledger(l).total.peak, 1003520); /* 245 pages */
+    a->free(a, p);
     plim_ledger_close(&l);
 }
 
@@ -454,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_alloc),
         cmocka_unit_test(test_exact_peak),
         cmocka_unit_test(test_alloc_refused),
+        cmocka_unit_test(test_grow_large),
         cmocka_unit_test(test_host),
         cmocka_unit_test(test_race),
         cmocka_unit_test(test_churn),
