@@ -250,9 +250,10 @@ plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error
     plim_format(out->temporary, sizeof out->temporary, "%s%s", path, tail);
     /* Never through a link somebody put there; the leftover of a process that died goes. */
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-    int fd = open(out->temporary, flags, 0666);
-    if (fd < 0 && errno == EEXIST && unlink(out->temporary) == 0)
+    int fd;
+    do
         fd = open(out->temporary, flags, 0666);
+    while (fd < 0 && (errno == EINTR || (errno == EEXIST && unlink(out->temporary) == 0)));
     if (fd < 0)
         return plim_fail_errno(err, errno, at(out->temporary, -1), "cannot be made");
     out->fd = fd;
