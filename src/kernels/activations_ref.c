@@ -10,6 +10,11 @@ static float sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
+static float clip(float x, float low, float high)
+{
+    return x < low ? low : x > high ? high : x; /* NaN stays */
+}
+
 float plim_activation_ref(float x, plim_activation act)
 {
     switch (act) {
@@ -35,6 +40,14 @@ float plim_activation_ref(float x, plim_activation act)
         return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;
     case PLIM_ACT_MISH: /* softplus is x beyond 20, as in PyTorch */
         return x * tanhf(x > 20.0f ? x : log1pf(expf(x)));
+    case PLIM_ACT_GELU_10:
+        return clip(plim_activation_ref(x, PLIM_ACT_GELU), -10.0f, 10.0f);
+    case PLIM_ACT_HARDSWISH:
+        return x * clip(x + 3.0f, 0.0f, 6.0f) / 6.0f;
+    case PLIM_ACT_LAPLACE: /* mu 0.707107, sigma 0.282095 (Ma et al. 2022) */
+        return 0.5f * (1.0f + erff((x - 0.707107f) / (0.282095f * 1.41421356237309504880f)));
+    case PLIM_ACT_SQRT_SOFTPLUS:
+        return sqrtf(x > 20.0f ? x : log1pf(expf(x)));
     default:
         return x;
     }

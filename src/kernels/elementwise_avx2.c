@@ -3,6 +3,7 @@
  * Norms, rope, add, activations and argmax for AVX2.  Every element gets the same operations wherever it
  * stands, at the end of an array too. */
 #include "kernels/avx2.h"
+#include "kernels/ref.h"
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #include <math.h>
@@ -184,8 +185,12 @@ static void activate_up(float *x, const float *up, size_t n, plim_activation act
     case PLIM_ACT_MISH:
         activate_all(x, up, n, PLIM_ACT_MISH);
         break;
-    default:
+    case PLIM_ACT_IDENTITY:
         activate_all(x, up, n, PLIM_ACT_IDENTITY);
+        break;
+    default:
+        for (size_t i = 0; i < n; i++)
+            x[i] = plim_activation_ref(x[i], act) * (up ? up[i] : 1.0f);
     }
 }
 

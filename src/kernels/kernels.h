@@ -63,6 +63,10 @@ typedef enum plim_activation {
     PLIM_ACT_LEAKY_RELU, /* 0.01 */
     PLIM_ACT_RELU6,
     PLIM_ACT_MISH,
+    PLIM_ACT_GELU_10,  /* gelu clipped to [-10, 10]; this one and those below are rare: scalar in every table */
+    PLIM_ACT_HARDSWISH,
+    PLIM_ACT_LAPLACE,
+    PLIM_ACT_SQRT_SOFTPLUS,
     PLIM_ACT_COUNT
 } plim_activation;
 

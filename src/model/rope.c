@@ -181,6 +181,21 @@ static plim_status read_reader(rope_reader *r, const char **type, plim_error *er
     return plim_config_f64(c, "original_max_position_embeddings", 1, PLIM_MAX_POSITIONS, &r->original, err);
 }
 
+/* The first share of the frequencies turns, the others stand still; `factor` divides them all. */
+static plim_status proportional(plim_rope *rope, const rope_reader *r, plim_error *err)
+{
+    double share = 1, factor = 1;
+    plim_status status;
+    if ((status = plim_config_f64(r->config, "partial_rotary_factor", 0, 1, &share, err)) ||
+        (status = group_f64(r, "partial_rotary_factor", 0, 1, &share, err)) ||
+        (status = group_f64(r, "factor", 1e-6, 1e9, &factor, err)))
+        return status;
+    uint32_t turning = (uint32_t)floor(share * (2.0 * rope->half) / 2);
+    for (uint32_t i = 0; i < rope->half; i++)
+        rope->inv_freq[i] = i < turning ? rope->inv_freq[i] / (float)factor : 0.0f;
+    return PLIM_OK;
+}
+
 /* A part of the head only: Transformers' code of these families cannot do it (its shapes disagree). */
 static plim_status refuse_partial(const rope_reader *r, plim_error *err)
 {
@@ -214,6 +229,8 @@ plim_status plim_rope_read(plim_rope *out, const plim_config *config, uint32_t h
                                 "the text was cut into calls, so there is no one right answer");
     if (!strcmp(type, "longrope"))
         return plim_config_fail(config, at, err, PLIM_E_UNSUP, "rope type 'longrope' is not supported yet");
+    if (!strcmp(type, "proportional"))
+        return proportional(out, &r, err);
     if ((status = refuse_partial(&r, err)))
         return status;
     if (!strcmp(type, "linear"))
@@ -223,5 +240,5 @@ plim_status plim_rope_read(plim_rope *out, const plim_config *config, uint32_t h
     if (!strcmp(type, "yarn"))
         return yarn(out, &r, err);
     return plim_config_fail(config, at, err, PLIM_E_FORMAT,
-                            "rope type '%.60s' is unknown; known are default, linear, llama3, yarn", type);
+                            "rope type '%.60s' is unknown; known are default, linear, llama3, yarn, proportional", type);
 }

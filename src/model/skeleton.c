@@ -176,7 +176,9 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size, pli
               place(&cursor, rows, spec->inner, &out->up) &&
               place(&cursor, rows, spec->gated ? spec->inner : 0, &out->gate) &&
               place(&cursor, rows, spec->rope.half, &out->cos) && place(&cursor, rows, spec->rope.half, &out->sin) &&
-              place(&cursor, 2, vec, &out->vec) && place(&cursor, out->logit_rows, spec->vocab, &out->logits);
+              place(&cursor, 1, vec, &out->vec) &&
+              place(&cursor, 1, vec, &out->vec2) && place(&cursor, out->logit_rows, spec->hidden, &out->head) &&
+              place(&cursor, out->logit_rows, spec->vocab, &out->logits);
     out->total = cursor;
     return ok && cursor <= UINT64_MAX / sizeof(float);
 }

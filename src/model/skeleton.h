@@ -66,7 +66,7 @@ bool plim_kv_bytes(const plim_spec *spec, const plim_session_size *size, uint64_
 
 /* Where the buffers of one pass lie in one region, in f32 elements from its start. */
 typedef struct plim_scratch_layout {
-    uint64_t x, h, qkv, attn, up, gate, cos, sin, vec, logits; /* offsets */
+    uint64_t x, h, qkv, attn, up, gate, cos, sin, vec, vec2, head, logits; /* offsets */
     uint64_t total;                                            /* elements */
     uint32_t logit_rows;
 } plim_scratch_layout;

@@ -52,7 +52,11 @@ plim_status plim_activation_parse(plim_activation *out, const plim_config *confi
                  {"sigmoid", PLIM_ACT_SIGMOID},
                  {"linear", PLIM_ACT_IDENTITY},
                  {"leaky_relu", PLIM_ACT_LEAKY_RELU},
-                 {"mish", PLIM_ACT_MISH}};
+                 {"mish", PLIM_ACT_MISH},
+                 {"gelu_10", PLIM_ACT_GELU_10},
+                 {"hardswish", PLIM_ACT_HARDSWISH},
+                 {"laplace", PLIM_ACT_LAPLACE},
+                 {"sqrtsoftplus", PLIM_ACT_SQRT_SOFTPLUS}};
     const char *name = NULL;
     plim_status status = plim_config_text(config, key, &name, err);
     if (status || !name)

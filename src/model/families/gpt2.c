@@ -6,6 +6,14 @@
 
 #include "model/family.h"
 
+/* A size under GPT-2's own name, or under the general one (Transformers' attribute_map). */
+static plim_status either(const plim_config *c, const char *own, const char *general, uint32_t max, uint32_t *out,
+                          plim_error *err)
+{
+    plim_status status = plim_config_u32(c, general, 1, max, out, err);
+    return status ? status : plim_config_u32(c, own, 1, max, out, err);
+}
+
 static plim_status read(plim_spec *s, const plim_config *c, plim_error *err)
 {
     s->vocab = 50257, s->hidden = 768, s->layers = 12, s->heads = 12, s->max_positions = 1024;
@@ -14,10 +22,10 @@ static plim_status read(plim_spec *s, const plim_config *c, plim_error *err)
     plim_status status;
     s->tied = true;
     if ((status = plim_config_u32(c, "vocab_size", 1, PLIM_MAX_VOCAB, &s->vocab, err)) ||
-        (status = plim_config_u32(c, "n_embd", 1, PLIM_MAX_WIDTH, &s->hidden, err)) ||
-        (status = plim_config_u32(c, "n_layer", 1, PLIM_MAX_LAYERS, &s->layers, err)) ||
-        (status = plim_config_u32(c, "n_head", 1, PLIM_MAX_WIDTH, &s->heads, err)) ||
-        (status = plim_config_u32(c, "n_positions", 1, PLIM_MAX_POSITIONS, &s->max_positions, err)))
+        (status = either(c, "n_embd", "hidden_size", PLIM_MAX_WIDTH, &s->hidden, err)) ||
+        (status = either(c, "n_layer", "num_hidden_layers", PLIM_MAX_LAYERS, &s->layers, err)) ||
+        (status = either(c, "n_head", "num_attention_heads", PLIM_MAX_WIDTH, &s->heads, err)) ||
+        (status = either(c, "n_positions", "max_position_embeddings", PLIM_MAX_POSITIONS, &s->max_positions, err)))
         return status;
     s->inner = s->hidden <= PLIM_MAX_WIDTH / 4 ? 4 * s->hidden : PLIM_MAX_WIDTH;
     if ((status = plim_config_u32(c, "n_inner", 1, PLIM_MAX_WIDTH, &s->inner, err)) ||

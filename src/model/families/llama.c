@@ -109,7 +109,8 @@ static plim_status read_layer_types(plim_spec *s, const plim_config *c, plim_err
         if ((status = plim_config_text(c, key, &type, err)))
             return status;
         bool slides = type && !strcmp(type, "sliding_attention");
-        if (!slides && (!type || strcmp(type, "full_attention") != 0))
+        bool full = type && (!strcmp(type, "full_attention") || !strcmp(type, "attention")); /* the older name */
+        if (!slides && !full)
             return plim_config_fail(c, plim_config_find(c, key), err, PLIM_E_UNSUP,
                                     "%s is '%s'; known are full_attention and sliding_attention", key,
                                     type ? type : "null");
@@ -144,13 +145,17 @@ static plim_status read(plim_spec *s, const plim_config *c, plim_error *err)
         if (!strcmp(members[i].model_type, s->model_type))
             m = &members[i];
     double eps = 1e-6;
-    bool attention_bias = false, mlp_bias = false;
+    bool attention_bias = false, mlp_bias = false, causal = true;
     plim_status status;
     if ((status = read_sizes(s, m, c, err)) || (status = plim_config_f64(c, "rms_norm_eps", 0, 1, &eps, err)) ||
         (status = plim_config_bool(c, "tie_word_embeddings", &s->tied, err)) ||
         (status = plim_config_bool(c, "attention_bias", &attention_bias, err)) ||
-        (status = plim_config_bool(c, "mlp_bias", &mlp_bias, err)))
+        (status = plim_config_bool(c, "mlp_bias", &mlp_bias, err)) ||
+        (status = plim_config_bool(c, "is_causal", &causal, err)))
         return status;
+    if (!causal)
+        return plim_config_fail(c, plim_config_find(c, "is_causal"), err, PLIM_E_UNSUP,
+                                "is_causal is false: not a model that generates text");
     s->activation = PLIM_ACT_SILU;
     if ((status = plim_activation_parse(&s->activation, c, "hidden_act", err)) ||
         (status = plim_rope_read(&s->rope, c, s->head_dim, s->max_positions, err)) ||
