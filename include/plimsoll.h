@@ -367,6 +367,14 @@ typedef struct plim_generate_options {
 PLIM_API void plim_generate_options_init_sized(plim_generate_options *options, size_t size);
 #define plim_generate_options_init(o) plim_generate_options_init_sized((o), sizeof *(o))
 
+/* How many new tokens a generation may give: max_new_tokens, else max_length less the prompt, from `generate`, else
+ * from the model's generation_config.json, else 20.  For choosing plim_model_options.context before a load;
+ * `name` and `options` as in plim_tokenizer_open.  PLIM_E_USAGE when max_length leaves no room for a token. */
+PLIM_API plim_status plim_generate_count(size_t *new_tokens, plim_context *context, const char *name,
+                                         const plim_model_options *options,
+                                         const plim_generate_options *generate, size_t prompt_count,
+                                         plim_error *err);
+
 /* Caller-owned; release with plim_generation_free. */
 typedef struct plim_generation {
     int32_t *tokens; /* the new ones */

@@ -86,6 +86,10 @@ static inline const plim_alloc *plim_context_alloc(plim_context *context)
 /* Options as the caller gave them (any size), or the defaults. */
 plim_model_options plim_model_options_take(const plim_model_options *options);
 
+/* The folder of the small files (tokenizer, generation_config) that a path means: itself, a file's parent, with a
+ * subfolder where one is given. */
+plim_status plim_find_folder(char *folder, size_t cap, const char *path, const char *subfolder, plim_error *err);
+
 /* A tensor of a checkpoint as the public struct has it. */
 void plim_describe_stored(const plim_stored_set *set, const plim_stored *t, plim_tensor_info *out);
 

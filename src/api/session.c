@@ -105,6 +105,15 @@ void plim_generate_options_init_sized(plim_generate_options *options, size_t siz
     options->size = size;
 }
 
+static plim_generate_options take_options(const plim_generate_options *options)
+{
+    plim_generate_options out;
+    plim_generate_options_init(&out);
+    if (options)
+        memcpy(&out, options, options->size < sizeof out ? options->size : sizeof out);
+    return out;
+}
+
 static double given(double option, double otherwise)
 {
     return isnan(option) ? otherwise : option;
@@ -112,13 +121,13 @@ static double given(double option, double otherwise)
 
 /* How many new tokens: max_new_tokens, else max_length less the prompt, from the options, else from the model's
  * generation_config, else 20. */
-static plim_status count_new(const plim_model *m, const plim_generate_options *o, size_t prompt_count, size_t *out,
-                             plim_error *err)
+static plim_status count_new(const plim_generation_defaults *d, const plim_generate_options *o, size_t prompt_count,
+                             size_t *out, plim_error *err)
 {
     int64_t max_new = o->max_new_tokens, max_length = o->max_length;
     if (max_new < 0 && max_length < 0) {
-        max_new = m->defaults.max_new_tokens;
-        max_length = m->defaults.max_length;
+        max_new = d->max_new_tokens;
+        max_length = d->max_length;
     }
     if (max_new < 0 && max_length < 0)
         max_new = 20;
@@ -135,6 +144,22 @@ static plim_status count_new(const plim_model *m, const plim_generate_options *o
                          prompt_count, (long long)max_length);
     *out = (size_t)max_length - prompt_count;
     return PLIM_OK;
+}
+
+plim_status plim_generate_count(size_t *new_tokens, plim_context *context, const char *name,
+                                const plim_model_options *options, const plim_generate_options *generate,
+                                size_t prompt_count, plim_error *err)
+{
+    plim_model_options o = plim_model_options_take(options);
+    plim_generate_options g = take_options(generate);
+    plim_generation_defaults defaults;
+    char path[4096], folder[4096];
+    plim_status status = plim_resolve(path, sizeof path, name, &o, err);
+    if (!status)
+        status = plim_find_folder(folder, sizeof folder, path, o.subfolder, err);
+    if (!status) /* no log: what it would say is said at the load */
+        status = plim_generation_defaults_read(&defaults, plim_context_alloc(context), folder, NULL, err);
+    return status ? status : count_new(&defaults, &g, prompt_count, new_tokens, err);
 }
 
 plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options *o, plim_generate_request *r,
@@ -154,21 +179,18 @@ plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options
     r->stop_count = o->stop_count;
     r->on_token = o->on_token;
     r->user = o->user;
-    return count_new(m, o, prompt_count, &r->max_new, err);
+    return count_new(&m->defaults, o, prompt_count, &r->max_new, err);
 }
 
 plim_status plim_session_generate(plim_generation **out, plim_session *s, plim_tokenizer *tokenizer,
                                   const int32_t *prompt, size_t count, const plim_generate_options *options,
                                   plim_error *err)
 {
-    plim_generate_options o;
+    plim_generate_options o = take_options(options);
     plim_generate_request request = {.prompt = prompt, .prompt_count = count};
     int32_t bos = s->model->defaults.bos;
     plim_error_clear(err);
     *out = NULL;
-    plim_generate_options_init(&o);
-    if (options)
-        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     if (!count && !plim_session_length(s) && bos >= 0) { /* as generate() without input_ids */
         request.prompt = &bos;
         request.prompt_count = 1;

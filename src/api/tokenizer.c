@@ -11,8 +11,7 @@ plim_tokenizer *plim_tokenizer_ref(plim_tokenizer *tokenizer)
     return tokenizer;
 }
 
-/* The folder of tokenizer files that a path means: itself, a file's parent, with a subfolder where one is given. */
-static plim_status find_folder(char *folder, size_t cap, const char *path, const char *subfolder, plim_error *err)
+plim_status plim_find_folder(char *folder, size_t cap, const char *path, const char *subfolder, plim_error *err)
 {
     if (plim_path_is_file(path)) {
         const char *slash = strrchr(path, '/');
@@ -46,7 +45,7 @@ plim_status plim_tokenizer_open(plim_tokenizer **out, plim_context *context, con
     *out = NULL;
     plim_status status;
     if ((status = plim_resolve(path, sizeof path, name, &o, err)) ||
-        (status = find_folder(folder, sizeof folder, path, o.subfolder, err)))
+        (status = plim_find_folder(folder, sizeof folder, path, o.subfolder, err)))
         return status;
     plim_tokenizer *t = plim_new(plim_context_alloc(context), 1, sizeof *t, err);
     if (!t)
