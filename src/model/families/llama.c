@@ -16,9 +16,8 @@ typedef struct member {
     bool attention_bias; /* honours the key, for q k v and o */
     bool mlp_bias;      /* honours the key */
     bool qk_norm;
-    bool window_everywhere; /* sliding_window holds for all layers */
     uint32_t window;        /* default; 0: none */
-    bool layer_types;       /* honours use_sliding_window, max_window_layers, layer_types */
+    bool chooses_layers;    /* honours use_sliding_window and max_window_layers */
     bool divides;           /* hidden_size must be a multiple of the heads */
 } member;
 
@@ -26,11 +25,11 @@ static const member members[] = {
     {.model_type = "llama", .vocab = 32000, .inner = 11008, .max_positions = 2048, .attention_bias = true,
      .mlp_bias = true, .divides = true},
     {.model_type = "mistral", .vocab = 32000, .inner = 14336, .kv_heads = 8, .max_positions = 131072,
-     .window_everywhere = true, .window = 4096},
+     .window = 4096},
     {.model_type = "qwen2", .vocab = 151936, .inner = 22016, .kv_heads = 32, .max_positions = 32768,
-     .qkv_bias = true, .layer_types = true, .window = 4096},
+     .qkv_bias = true, .chooses_layers = true, .window = 4096},
     {.model_type = "qwen3", .vocab = 151936, .inner = 22016, .kv_heads = 32, .max_positions = 32768,
-     .head_dim = 128, .attention_bias = true, .qk_norm = true, .layer_types = true, .window = 4096},
+     .head_dim = 128, .attention_bias = true, .qk_norm = true, .chooses_layers = true, .window = 4096},
 };
 
 static bool is_null(const plim_config *c, const char *key, bool *present)
@@ -81,23 +80,9 @@ static plim_status read_sizes(plim_spec *s, const member *m, const plim_config *
     return PLIM_OK;
 }
 
-/* layer_types wins over max_window_layers; without use_sliding_window nothing slides. */
-static plim_status read_layer_types(plim_spec *s, const plim_config *c, plim_error *err)
+/* One entry of layer_types for each layer. */
+static plim_status read_layer_types(plim_spec *s, const plim_config *c, const plim_config_value *types, plim_error *err)
 {
-    bool use = false;
-    uint32_t from = 28;
-    plim_status status;
-    if ((status = plim_config_bool(c, "use_sliding_window", &use, err)) ||
-        (status = plim_config_u32(c, "max_window_layers", 0, UINT32_MAX, &from, err)))
-        return status;
-    if (!use)
-        s->window = 0;
-    const plim_config_value *types = plim_config_find(c, "layer_types");
-    if (!types) {
-        for (uint32_t i = 0; i < s->layers; i++)
-            s->slides[i] = s->window && i >= from;
-        return PLIM_OK;
-    }
     if (types->kind != PLIM_JSON_ARRAY || types->count != s->layers)
         return plim_config_fail(c, types, err, PLIM_E_MISMATCH,
                                 "layer_types must be a list with one entry for each of the %u layers, found %s of %zu",
@@ -106,7 +91,8 @@ static plim_status read_layer_types(plim_spec *s, const plim_config *c, plim_err
         char key[64];
         const char *type = NULL;
         snprintf(key, sizeof key, "layer_types[%u]", i);
-        if ((status = plim_config_text(c, key, &type, err)))
+        plim_status status = plim_config_text(c, key, &type, err);
+        if (status)
             return status;
         bool slides = type && !strcmp(type, "sliding_attention");
         bool full = type && (!strcmp(type, "full_attention") || !strcmp(type, "attention")); /* the older name */
@@ -123,6 +109,8 @@ static plim_status read_layer_types(plim_spec *s, const plim_config *c, plim_err
     return PLIM_OK;
 }
 
+/* Which layers slide: what layer_types says (a Mistral with it is a Ministral to AutoModel); else Qwen's from
+ * max_window_layers on, where use_sliding_window is true; else all. */
 static plim_status read_window(plim_spec *s, const member *m, const plim_config *c, plim_error *err)
 {
     if (!m->window)
@@ -132,9 +120,18 @@ static plim_status read_window(plim_spec *s, const member *m, const plim_config 
     plim_status status = plim_config_u32(c, "sliding_window", 1, UINT32_MAX, &s->window, err);
     if (status)
         return status;
-    if (m->layer_types)
-        return read_layer_types(s, c, err);
-    memset(s->slides, s->window != 0, s->layers);
+    bool use = !m->chooses_layers;
+    uint32_t from = m->chooses_layers ? 28 : 0;
+    if (m->chooses_layers && ((status = plim_config_bool(c, "use_sliding_window", &use, err)) ||
+                           (status = plim_config_u32(c, "max_window_layers", 0, UINT32_MAX, &from, err))))
+        return status;
+    if (!use)
+        s->window = 0;
+    const plim_config_value *types = plim_config_find(c, "layer_types");
+    if (types)
+        return read_layer_types(s, c, types, err);
+    for (uint32_t i = 0; i < s->layers; i++)
+        s->slides[i] = s->window && i >= from;
     return PLIM_OK;
 }
 
