@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The environment: every variable that the program reads is in one table here, and nobody else
+ * calls getenv.  They are those of Hugging Face, with its rules for where the cache lies. */
+#ifndef CLI_ENVIRONMENT_H
+#define CLI_ENVIRONMENT_H
+
+#include "out.h"
+
+/* The folder of the Hugging Face cache (".../hub") into path[cap], as huggingface_hub finds it:
+ * HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub,
+ * else
+ * ~/.cache/huggingface/hub; "~" and "$NAME" are expanded.  PLIM_E_LIMIT when it does not fit. */
+plim_status environment_cache(char *path, size_t cap, plim_error *err);
+
+/* The table with the values of now, and the folder they lead to. */
+void environment_help(cli_out *out);
+
+#endif

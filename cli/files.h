@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The program's own files: texts read whole, and results written under a temporary name. */
+#ifndef CLI_FILES_H
+#define CLI_FILES_H
+
+#include "out.h"
+
+#define CLI_MAX_TEXT ((size_t)1 << 30)
+
+/* A whole file (path NULL: standard input) into *text (free), with a NUL beyond *bytes.  IO, USAGE
+ * for a folder, LIMIT over CLI_MAX_TEXT, CANCELLED by a signal. */
+plim_status file_read(const char *path, char **text, size_t *bytes, plim_error *err);
+
+/* Lines of standard input.  `text` (free) holds the last one, without its end, NUL-terminated. */
+typedef struct line_reader {
+    char *text;
+    size_t bytes, cap;
+    uint64_t number; /* of the last line, from 1 */
+    uint64_t offset; /* of its first byte in the input */
+    uint64_t next;   /* offset of the next one */
+    size_t start, end;
+    char buffer[65536];
+} line_reader;
+
+/* *more is false at the end of the input.  Errors as file_read. */
+plim_status line_next(line_reader *reader, bool *more, plim_error *err);
+
+/* A result being written: PATH.partial-PID, then renamed.  What exists and is no regular file (a
+ * device, a pipe) is written to directly. */
+typedef struct result_file {
+    cli_out out;
+    const char *path;
+    char temporary[4096]; /* empty: written directly */
+} result_file;
+
+plim_status result_open(result_file *file, const char *path, plim_error *err);
+plim_status result_commit(result_file *file, plim_error *err);
+void result_discard(result_file *file);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * SIGINT and SIGTERM become a wish to stop, which callbacks poll and which reaches a session at
+ * once; a second signal ends the process on the spot.  SIGPIPE is ignored: a closed pipe is seen by
+ * write(). */
+#ifndef CLI_INTERRUPT_H
+#define CLI_INTERRUPT_H
+
+#include <stdbool.h>
+
+#include "plimsoll.h"
+
+void interrupt_install(void);
+bool interrupt_seen(void);
+
+/* The session that a signal cancels; NULL before it is closed. */
+void interrupt_watch(plim_session *session);
+
+#endif

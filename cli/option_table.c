@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The option table.  The names are those of Transformers where it has one. */
+#include "option_table.h"
+
+#include <stddef.h>
+
+#define BIT(command) (1u << (command))
+#define ALL          ((1u << CMD_COUNT) - 1)
+#define LOADS        (BIT(CMD_RUN) | BIT(CMD_PLAN) | BIT(CMD_LOAD) | BIT(CMD_LOGITS))
+#define RUNS         (BIT(CMD_RUN) | BIT(CMD_LOGITS))
+#define NAMED        (ALL & ~BIT(CMD_SYNTH))
+#define TEXT_IN      (RUNS | BIT(CMD_TOKENIZE))
+#define AT(field)    offsetof(cli_options, field)
+#define ANY          1, 0, false /* no bounds */
+
+const option_row cli_option_table[] = {
+    /* the prompt */
+    {"prompt", NULL, 'p', KIND_TEXT, TEXT_IN, AT(prompt), ANY, "TEXT", "the text to go on from"},
+    {"prompt-file", NULL, 0, KIND_TEXT, TEXT_IN, AT(prompt_file), ANY, "FILE",
+     "the same from a file, as it is"},
+    {"prompt-tokens", "tokens", 0, KIND_IDS, RUNS | BIT(CMD_DETOKENIZE), AT(prompt_tokens), ANY,
+     "1,2,3", "token ids in its place"},
+    /* generation */
+    {"max-new-tokens", NULL, 'n', KIND_I64, BIT(CMD_RUN), AT(max_new_tokens), 1, 4294967295.0,
+     false, "N", "new tokens at most; wins over --max-length (default 20)"},
+    {"max-length", NULL, 0, KIND_I64, BIT(CMD_RUN), AT(max_length), 1, 4294967295.0, false, "N",
+     "tokens at most, prompt included"},
+    {"do-sample", NULL, 0, KIND_SWITCH, BIT(CMD_RUN), AT(do_sample), ANY, NULL,
+     "draw instead of taking the likeliest"},
+    {"temperature", NULL, 0, KIND_REAL, BIT(CMD_RUN), AT(temperature), 0, 1e30, true, "X",
+     "above 0; 1 leaves the scores alone"},
+    {"top-k", NULL, 0, KIND_I64, BIT(CMD_RUN), AT(top_k), 0, 4294967295.0, false, "N",
+     "draw from the N likeliest; 0: from all"},
+    {"top-p", NULL, 0, KIND_REAL, BIT(CMD_RUN), AT(top_p), 0, 1, false, "X",
+     "draw from the likeliest that make up X"},
+    {"min-p", NULL, 0, KIND_REAL, BIT(CMD_RUN), AT(min_p), 0, 1, false, "X",
+     "draw from those at least X times the likeliest"},
+    {"repetition-penalty", NULL, 0, KIND_REAL, BIT(CMD_RUN), AT(repetition_penalty), 0, 1e30, true,
+     "X", "above 0; 1: none"},
+    {"seed", NULL, 0, KIND_U64, BIT(CMD_RUN) | BIT(CMD_SYNTH), AT(seed), ANY, "N",
+     "of the random numbers (default 0)"},
+    {"stop", NULL, 0, KIND_TEXTS, BIT(CMD_RUN), AT(stop), ANY, "TEXT",
+     "end after this text; may be given again"},
+    {"ignore-eos", NULL, 0, KIND_FLAG, BIT(CMD_RUN), AT(ignore_eos), ANY, NULL,
+     "go on after the end token"},
+    {"no-prompt", NULL, 0, KIND_FLAG, BIT(CMD_RUN), AT(no_prompt), ANY, NULL,
+     "write the continuation only"},
+    /* tokens */
+    {"no-special", NULL, 0, KIND_FLAG, BIT(CMD_TOKENIZE), AT(no_special), ANY, NULL,
+     "add no special tokens"},
+    {"skip-special", NULL, 0, KIND_FLAG, BIT(CMD_DETOKENIZE), AT(skip_special), ANY, NULL,
+     "leave special tokens out"},
+    {"jsonl", NULL, 0, KIND_FLAG, BIT(CMD_TOKENIZE) | BIT(CMD_DETOKENIZE), AT(jsonl), ANY, NULL,
+     "a JSON value per line in, an object per line out"},
+    /* loading */
+    {"dtype", "torch-dtype", 0, KIND_DTYPE, LOADS | BIT(CMD_SYNTH), AT(dtype), ANY, "TYPE",
+     "auto, float32, bfloat16, float16 (int8, int4: not yet)"},
+    {"memory", NULL, 0, KIND_LINE, ALL & ~BIT(CMD_SYNTH), AT(memory), ANY, "SIZE",
+     "the line never crossed: auto (default), none, 8GiB"},
+    {"low-cpu-mem-usage", NULL, 0, KIND_BOOL, LOADS, AT(low_cpu_mem_usage), ANY, "BOOL",
+     "false: the old way, for comparison (default true)"},
+    {"reader", NULL, 0, KIND_READER, LOADS, AT(reader), ANY, "HOW",
+     "auto, map, buffered (direct: not yet)"},
+    {"device-map", NULL, 0, KIND_FILE_TEXT, LOADS, AT(device_map), ANY, "MAP",
+     "auto, cpu (disk, JSON, @FILE: not yet)"},
+    {"max-memory", NULL, 0, KIND_FILE_TEXT, LOADS, AT(max_memory), ANY, "JSON",
+     "weights per device, {\"cpu\": \"4GiB\"}, or @FILE"},
+    {"context", NULL, 0, KIND_U64, LOADS, AT(context), 1, 4294967295.0, false, "N",
+     "KV positions (default: what is needed)"},
+    {"kv-dtype", NULL, 0, KIND_KV_DTYPE, LOADS, AT(kv_dtype), ANY, "TYPE",
+     "auto, float32, float16, bfloat16"},
+    {"prefill-chunk", NULL, 0, KIND_U64, LOADS, AT(prefill_chunk), 1, 65536, false, "N",
+     "prompt rows per pass (default 256)"},
+    {"threads", NULL, 0, KIND_U64, ALL, AT(threads), 1, 256, false, "N",
+     "default: the cores this process may use"},
+    {"offload-folder", NULL, 0, KIND_TEXT, LOADS, AT(offload_folder), ANY, "DIR",
+     "accepted; nothing is ever written there"},
+    /* where a name leads */
+    {"revision", NULL, 0, KIND_TEXT, NAMED, AT(revision), ANY, "REV", "branch, tag or commit"},
+    {"subfolder", NULL, 0, KIND_TEXT, NAMED, AT(subfolder), ANY, "DIR", "of the model"},
+    {"variant", NULL, 0, KIND_TEXT, LOADS | BIT(CMD_INFO), AT(variant), ANY, "NAME",
+     "model.NAME.safetensors"},
+    {"cache-dir", NULL, 0, KIND_TEXT, NAMED, AT(cache_dir), ANY, "DIR",
+     "the Hugging Face cache (help environment)"},
+    /* output */
+    {"output", NULL, 'o', KIND_TEXT, BIT(CMD_LOGITS), AT(output), ANY, "FILE",
+     "the safetensors file to write"},
+    {"max-shard-size", NULL, 0, KIND_SIZE, BIT(CMD_SYNTH), AT(max_shard_size), 1, 1e18, false,
+     "SIZE", "cut into files of at most SIZE (default: one file)"},
+    {"json", NULL, 0, KIND_FLAG, ALL, AT(json), ANY, NULL, "one JSON object on standard output"},
+    {"quiet", NULL, 'q', KIND_FLAG, ALL, AT(quiet), ANY, NULL,
+     "no progress, warnings or memory report"},
+    {"verbose", NULL, 'v', KIND_FLAG, ALL, AT(verbose), ANY, NULL, "say more on standard error"},
+    {"help", NULL, 'h', KIND_FLAG, ALL, AT(help), ANY, NULL, "this text"},
+};
+
+const size_t cli_option_count = sizeof cli_option_table / sizeof cli_option_table[0];

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Progress on standard error. */
+#include "progress.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "interrupt.h"
+#include "values.h"
+
+#define WIDTH 76
+
+void progress_open(cli_progress *progress, const char *what, bool quiet)
+{
+    progress->what = what;
+    progress->on = !quiet && isatty(STDERR_FILENO);
+    progress->shown = false;
+}
+
+int progress_show(void *user, const plim_progress *p)
+{
+    cli_progress *progress = user;
+    if (progress->on) {
+        char done[24], total[24], speed[24], line[160], left[32] = "";
+        double rate = p->seconds > 0 ? (double)p->done_bytes / p->seconds : 0;
+        double share =
+            p->total_bytes ? 100.0 * (double)p->done_bytes / (double)p->total_bytes : 100.0;
+        if (p->eta_seconds >= 0)
+            snprintf(left, sizeof left, "  %.0f s left", p->eta_seconds);
+        text_of_bytes(done, sizeof done, p->done_bytes);
+        text_of_bytes(total, sizeof total, p->total_bytes);
+        text_of_bytes(speed, sizeof speed, (uint64_t)rate);
+        snprintf(line, sizeof line, "%s %s of %s  %.0f %%  %s/s%s", progress->what, done, total,
+                 share, speed, left);
+        fprintf(stderr, "\r%-*.*s", WIDTH, WIDTH, line);
+        fflush(stderr);
+        progress->shown = true;
+    }
+    return interrupt_seen();
+}
+
+void progress_clear(cli_progress *progress)
+{
+    if (progress->shown)
+        fprintf(stderr, "\r%*s\r", WIDTH, "");
+    progress->shown = false;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tensors in words and in JSON. */
+#include "tensors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+char *tensor_shape(char out[TENSOR_SHAPE_TEXT], const plim_tensor_info *t)
+{
+    size_t used = 0;
+    out[used++] = '[';
+    for (unsigned i = 0; i < t->rank; i++)
+        used += (size_t)snprintf(out + used, TENSOR_SHAPE_TEXT - used, "%s%" PRIu64, i ? ", " : "",
+                                 t->shape[i]);
+    out[used++] = ']';
+    out[used] = '\0';
+    return out;
+}
+
+void tensor_json(cli_json *json, const plim_tensor_info *t)
+{
+    json_put_text(json, "name", t->name);
+    json_put_text(json, "dtype", plim_dtype_name(t->dtype));
+    json_key(json, "shape");
+    json_array(json);
+    for (unsigned i = 0; i < t->rank; i++)
+        json_u64(json, t->shape[i]);
+    json_array_end(json);
+}
