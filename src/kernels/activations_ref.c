@@ -43,7 +43,7 @@ float plim_activation_ref(float x, plim_activation act)
     case PLIM_ACT_GELU_10:
         return clip(plim_activation_ref(x, PLIM_ACT_GELU), -10.0f, 10.0f);
     case PLIM_ACT_HARDSWISH:
-        return x * clip(x + 3.0f, 0.0f, 6.0f) / 6.0f;
+        return x * (clip(x + 3.0f, 0.0f, 6.0f) / 6.0f);
     case PLIM_ACT_LAPLACE: /* mu 0.707107, sigma 0.282095 (Ma et al. 2022) */
         return 0.5f * (1.0f + erff((x - 0.707107f) / (0.282095f * 1.41421356237309504880f)));
     case PLIM_ACT_SQRT_SOFTPLUS:

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kernel tests; with --bench, their speeds instead. */
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+
+static int run_group(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return check_bench();
+    plim_kernels tables[CHECK_MAX_TABLES];
+    size_t count = check_tables(tables);
+    for (size_t i = 0; i < count; i++)
+        printf("tested here: %s\n", tables[i].name);
+    if (count < CHECK_MAX_TABLES)
+        printf("NOT tested: this machine lacks the instructions of %d tables\n", CHECK_MAX_TABLES - (int)count);
+    int failed = run_group("products", check_product_tests, check_product_count);
+    failed += run_group("attention", check_attention_tests, check_attention_count);
+    failed += run_group("elementwise", check_elementwise_tests, check_elementwise_count);
+    return failed != 0;
+}
