@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Added tokens: which ids they get, and where they stand in a text (leftmost, then longest), with the spaces
+ * that lstrip and rstrip take.  Ids in the file do not count: a token has the id that the vocabulary gives it,
+ * else the next free one, as in Hugging Face's add_tokens. */
+#include <string.h>
+
+#include "base/utf8.h"
+#include "tokenizer/internal.h"
+
+/* ---- the list ---- */
+
+/* Index of the first item whose id is not below `id`. */
+static size_t lower_bound(const plim_added *added, uint32_t id)
+{
+    size_t low = 0, high = added->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (added->items[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const plim_added_token *plim_added_by_id(const plim_added *added, uint32_t id)
+{
+    size_t at = lower_bound(added, id);
+    return at < added->count && added->items[at].id == id ? &added->items[at] : NULL;
+}
+
+static bool same_token(const plim_added_token *a, const plim_added_token *b)
+{
+    return a->bytes == b->bytes && memcmp(a->text, b->text, a->bytes) == 0 && a->single_word == b->single_word &&
+           a->lstrip == b->lstrip && a->rstrip == b->rstrip && a->normalized == b->normalized &&
+           a->special == b->special;
+}
+
+/* max(ids of added tokens that are beyond the vocabulary) + 1, or the vocabulary's size in strings. */
+static uint32_t next_free(const plim_tok *tok)
+{
+    uint32_t size = tok->vocab.count;
+    if (tok->added.count) {
+        uint32_t last = tok->added.items[tok->added.count - 1].id;
+        if (last >= size || size == 0)
+            return last + 1;
+    }
+    return size;
+}
+
+plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_error *err)
+{
+    plim_added *added = &tok->added;
+    if (!added->started) {
+        plim_vocab_init(&added->by_text, tok->alloc);
+        added->started = true;
+    }
+    if (!token->bytes)
+        return PLIM_OK;
+    plim_added_token copy = *token;
+    copy.id = plim_vocab_find(&added->by_text, token->text, token->bytes);
+    if (copy.id == PLIM_TOK_NONE)
+        copy.id = plim_vocab_find(&tok->vocab, token->text, token->bytes);
+    if (copy.id == PLIM_TOK_NONE)
+        copy.id = next_free(tok);
+    if (copy.id > PLIM_TOK_MAX_ID)
+        return plim_fail(err, PLIM_E_LIMIT, "more than %u token ids", PLIM_TOK_MAX_ID);
+    size_t at = lower_bound(added, copy.id);
+    bool replace = at < added->count && added->items[at].id == copy.id;
+    if (replace && same_token(&added->items[at], &copy))
+        return PLIM_OK;
+    plim_status status = plim_vocab_add(&added->by_text, copy.text, copy.bytes, copy.id, err);
+    if (status)
+        return status;
+    if (replace) { /* once special, always skipped */
+        const plim_added_token *old = &added->items[at];
+        copy.skip = old->skip && old->bytes == copy.bytes && memcmp(old->text, copy.text, copy.bytes) == 0;
+    } else {
+        if ((status = plim_grow(tok->alloc, &added->items, &added->cap, added->count + 1, sizeof *added->items, err)))
+            return status;
+        memmove(added->items + at + 1, added->items + at, (added->count - at) * sizeof *added->items);
+        added->count++;
+    }
+    copy.skip = copy.skip || copy.special;
+    added->items[at] = copy;
+    return PLIM_OK;
+}
+
+/* ---- tries ---- */
+
+static plim_status new_node(plim_trie *trie, const plim_alloc *alloc, unsigned char byte, uint32_t *out,
+                            plim_error *err)
+{
+    size_t first = trie->count ? trie->count : 1; /* node 0 means none */
+    plim_status status = plim_grow(alloc, &trie->nodes, &trie->cap, first + 1, sizeof *trie->nodes, err);
+    if (status)
+        return status;
+    trie->nodes[first] = (plim_trie_node){.token = PLIM_TOK_NONE, .byte = byte};
+    trie->count = first + 1;
+    *out = (uint32_t)first;
+    return PLIM_OK;
+}
+
+static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const char *text, size_t bytes,
+                            uint32_t token, bool *taken, plim_error *err)
+{
+    uint32_t node = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        uint32_t next = i == 0 ? trie->first[byte] : trie->nodes[node].child;
+        while (i > 0 && next && trie->nodes[next].byte != byte)
+            next = trie->nodes[next].sibling;
+        if (!next) {
+            plim_status status = new_node(trie, alloc, byte, &next, err);
+            if (status)
+                return status;
+            if (i == 0) {
+                trie->first[byte] = next;
+            } else {
+                trie->nodes[next].sibling = trie->nodes[node].child;
+                trie->nodes[node].child = next;
+            }
+        }
+        node = next;
+    }
+    *taken = trie->nodes[node].token != PLIM_TOK_NONE;
+    trie->nodes[node].token = token;
+    return PLIM_OK;
+}
+
+/* The longest token that begins at text[at]: its end and index, or false. */
+static bool trie_match(const plim_trie *trie, const char *text, size_t bytes, size_t at, size_t *end,
+                       uint32_t *token)
+{
+    uint32_t node = trie->first[(unsigned char)text[at]];
+    bool found = false;
+    while (node) {
+        at++;
+        if (trie->nodes[node].token != PLIM_TOK_NONE) {
+            found = true;
+            *end = at;
+            *token = trie->nodes[node].token;
+        }
+        if (at == bytes)
+            break;
+        unsigned char byte = (unsigned char)text[at];
+        node = trie->nodes[node].child;
+        while (node && trie->nodes[node].byte != byte)
+            node = trie->nodes[node].sibling;
+    }
+    return found;
+}
+
+/* The content as the normalizer leaves it, in the arena. */
+static plim_status normalize_token(plim_tok *tok, plim_run *run, plim_added_token *token, plim_error *err)
+{
+    token->normal = token->text;
+    token->normal_bytes = token->bytes;
+    if (!token->normalized || !tok->nfc)
+        return PLIM_OK;
+    const char *normal;
+    size_t bytes;
+    plim_status status = plim_normalize(run, token->text, token->bytes, &normal, &bytes, err);
+    if (status || normal == token->text)
+        return status;
+    token->normal = plim_arena_text(&tok->arena, normal, bytes, err);
+    token->normal_bytes = (uint32_t)bytes;
+    return token->normal ? PLIM_OK : plim_tok_nomem(err);
+}
+
+/* skip_special looks for the normalized form among the special tokens. */
+static void settle_skip(plim_added *added)
+{
+    for (size_t i = 0; i < added->count; i++) {
+        plim_added_token *token = &added->items[i];
+        if (token->normal == token->text)
+            continue;
+        uint32_t id = plim_vocab_find(&added->by_text, token->normal, token->normal_bytes);
+        const plim_added_token *other = id == PLIM_TOK_NONE ? NULL : plim_added_by_id(added, id);
+        token->skip = other && other->special;
+    }
+}
+
+plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err)
+{
+    plim_added *added = &tok->added;
+    plim_run run = {.tok = tok, .alloc = tok->alloc};
+    plim_status status = PLIM_OK;
+    added->raw.empty = added->normal.empty = true;
+    bool words = false;
+    for (size_t i = 0; !status && i < added->count; i++) {
+        plim_added_token *token = &added->items[i];
+        if ((status = normalize_token(tok, &run, token, err)))
+            break;
+        words = words || token->single_word;
+        plim_trie *trie = token->normalized ? &added->normal : &added->raw;
+        trie->empty = false;
+        bool taken = false;
+        status = trie_add(trie, tok->alloc, token->normal, token->normal_bytes, (uint32_t)i, &taken, err);
+        if (!status && taken)
+            status = plim_fail_at(err, PLIM_E_FORMAT, where, "two added tokens have the normalized form \"%.64s\"",
+                                  token->normal);
+    }
+    plim_delete(tok->alloc, run.normal.data);
+    plim_delete(tok->alloc, run.marks);
+    if (!status && words)
+        status = plim_regex_class(&added->word, tok->alloc, PLIM_CLASS_WORD, err);
+    if (!status)
+        settle_skip(added);
+    return status;
+}
+
+void plim_added_free(plim_added *added, const plim_alloc *alloc)
+{
+    plim_vocab_free(&added->by_text);
+    plim_delete(alloc, added->items);
+    plim_delete(alloc, added->raw.nodes);
+    plim_delete(alloc, added->normal.nodes);
+    plim_regex_close(&added->word);
+}
+
+/* ---- searching ---- */
+
+static bool is_space(uint32_t code)
+{
+    return (code >= 9 && code <= 13) || code == ' ' || code == 0x85 || code == 0xA0 || code == 0x1680 ||
+           (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F ||
+           code == 0x205F || code == 0x3000;
+}
+
+/* The character that ends at text[end]; valid UTF-8. */
+static size_t previous_start(const char *text, size_t end)
+{
+    do
+        end--;
+    while (end && ((unsigned char)text[end] & 0xC0) == 0x80);
+    return end;
+}
+
+static uint32_t code_at(const char *text, size_t bytes, size_t at, size_t *length)
+{
+    uint32_t code = 0;
+    size_t bad;
+    bool incomplete;
+    *length = plim_utf8_decode(text + at, bytes - at, &code, &bad, &incomplete);
+    return code;
+}
+
+static size_t spaces_before(const char *text, size_t bytes, size_t at)
+{
+    while (at) {
+        size_t start = previous_start(text, at), length;
+        if (!is_space(code_at(text, bytes, start, &length)))
+            break;
+        at = start;
+    }
+    return at;
+}
+
+static size_t spaces_after(const char *text, size_t bytes, size_t at)
+{
+    size_t length;
+    while (at < bytes && is_space(code_at(text, bytes, at, &length)))
+        at += length;
+    return at;
+}
+
+/* Is the character that begins at text[at] a \w? */
+static plim_status is_word(plim_run *run, const char *text, size_t bytes, size_t at, bool *out, plim_error *err)
+{
+    size_t length, begin, end;
+    code_at(text, bytes, at, &length);
+    plim_status status =
+        plim_regex_search(run->tok->added.word, &run->matcher, text + at, length, 0, &begin, &end, err);
+    *out = !status && begin != SIZE_MAX;
+    return status;
+}
+
+static plim_status in_a_word(plim_run *run, const char *text, size_t bytes, size_t begin, size_t end, bool *out,
+                             plim_error *err)
+{
+    plim_status status = PLIM_OK;
+    *out = false;
+    if (begin > 0)
+        status = is_word(run, text, bytes, previous_start(text, begin), out, err);
+    if (!status && !*out && end < bytes)
+        status = is_word(run, text, bytes, end, out, err);
+    return status;
+}
+
+plim_status plim_added_search(plim_run *run, const plim_trie *trie, const char *text, size_t bytes,
+                              size_t from, size_t taken, plim_added_match *match, plim_error *err)
+{
+    const plim_added *added = &run->tok->added;
+    match->token = NULL;
+    if (trie->empty)
+        return PLIM_OK;
+    for (size_t at = from; at < bytes;) {
+        size_t end = 0;
+        uint32_t index = 0;
+        if (!trie->first[(unsigned char)text[at]] || !trie_match(trie, text, bytes, at, &end, &index)) {
+            at++;
+            continue;
+        }
+        const plim_added_token *token = &added->items[index];
+        bool discard = run->tok->split_special && token->skip;
+        if (!discard && token->single_word) {
+            plim_status status = in_a_word(run, text, bytes, at, end, &discard, err);
+            if (status)
+                return status;
+        }
+        if (discard) { /* what it covered is passed over all the same */
+            at = end;
+            continue;
+        }
+        *match = (plim_added_match){token, at, end, end};
+        if (token->lstrip) {
+            size_t begin = spaces_before(text, bytes, at);
+            match->begin = begin > taken ? begin : taken;
+        }
+        if (token->rstrip)
+            match->end = spaces_after(text, bytes, end);
+        return PLIM_OK;
+    }
+    return PLIM_OK;
+}

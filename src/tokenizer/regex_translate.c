@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Patterns of tokenizer files are in Oniguruma's Ruby syntax and mean Unicode 16; PCRE2 10.42 knows Unicode 14
+ * and spells some things differently.  This file rewrites one into the other:
+ *  - classes (\p{L}, \s, \w, \d, \h) are written out with the code points that PCRE2 lacks;
+ *  - ^ and $ are those of a line, (?m) is "dot matches all", sets may nest;
+ *  - what is not known here is UNSUP: nothing is passed on in the hope that it means the same. */
+#include <string.h>
+
+#include "base/utf8.h"
+#include "tokenizer/internal.h"
+#include "tokenizer/unicode.h"
+
+enum { MAX_GROUPS = 100, NO_CODE = 0x110000 };
+
+typedef struct translator {
+    const plim_alloc *alloc;
+    const char *at, *end, *start;
+    char *out;
+    size_t used, cap;
+    plim_where where;
+    plim_error *err;
+    bool add_new;                /* PCRE2's Unicode is older than 16 */
+    bool ignore_case[MAX_GROUPS + 1];
+    unsigned depth;
+    bool group_start;  /* nothing was read yet in this group */
+    uint32_t literal;  /* the literal before, NO_CODE when there is none */
+} translator;
+
+static plim_status unsupported(translator *t, const char *what)
+{
+    return plim_fail_at(t->err, PLIM_E_UNSUP, t->where, "pattern: %s is not supported (at character %td of \"%.100s\")",
+                        what, t->at - t->start, t->start);
+}
+
+static plim_status malformed(translator *t, const char *what)
+{
+    return plim_fail_at(t->err, PLIM_E_FORMAT, t->where, "pattern: %s (at character %td of \"%.100s\")", what,
+                        t->at - t->start, t->start);
+}
+
+static plim_status put(translator *t, const char *text, size_t bytes)
+{
+    plim_status status = plim_grow(t->alloc, &t->out, &t->cap, t->used + bytes + 1, 1, t->err);
+    if (status)
+        return status;
+    memcpy(t->out + t->used, text, bytes);
+    t->used += bytes;
+    t->out[t->used] = 0;
+    return PLIM_OK;
+}
+
+static plim_status put_text(translator *t, const char *text)
+{
+    return put(t, text, strlen(text));
+}
+
+static plim_status put_code(translator *t, uint32_t code)
+{
+    char text[16];
+    if ((code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') || (code >= 'a' && code <= 'z')) {
+        text[0] = (char)code;
+        return put(t, text, 1);
+    }
+    size_t n = 0;
+    text[n++] = '\\', text[n++] = 'x', text[n++] = '{';
+    bool any = false;
+    for (int shift = 20; shift >= 0; shift -= 4) {
+        unsigned digit = code >> shift & 15;
+        any = any || digit || shift == 0;
+        if (any)
+            text[n++] = "0123456789abcdef"[digit];
+    }
+    text[n++] = '}';
+    return put(t, text, n);
+}
+
+static plim_status put_range(translator *t, uint32_t first, uint32_t last)
+{
+    plim_status status = put_code(t, first);
+    if (!status && last > first && !(status = put_text(t, "-")))
+        status = put_code(t, last);
+    return status;
+}
+
+/* ---- classes, as items inside [...] ---- */
+
+#define SPACE_ITEMS \
+    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+#define NOT_SPACE_ITEMS \
+    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}" \
+    "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
+/* Oniguruma's \w beyond letters, marks, digits and connectors. */
+#define WORD_EXTRA \
+    "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}" \
+    "\\x{1f170}-\\x{1f189}"
+
+/* \p{category} (one letter or two) with what PCRE2 does not know of it. */
+static plim_status put_category(translator *t, const char *category)
+{
+    plim_status status;
+    if ((status = put_text(t, "\\p{")) || (status = put_text(t, category)) || (status = put_text(t, "}")))
+        return status;
+    uint32_t first = NO_CODE, last = 0;
+    for (unsigned i = 0; t->add_new && i < plim_unicode_added_count; i++) {
+        const plim_unicode_new *row = &plim_unicode_added[i];
+        if (row->category[0] != category[0] || (category[1] && row->category[1] != category[1]))
+            continue;
+        if (first != NO_CODE && row->first == last + 1) {
+            last = row->last;
+            continue;
+        }
+        if (first != NO_CODE && (status = put_range(t, first, last)))
+            return status;
+        first = row->first;
+        last = row->last;
+    }
+    return first == NO_CODE ? PLIM_OK : put_range(t, first, last);
+}
+
+static plim_status put_word(translator *t)
+{
+    static const char *const categories[] = {"L", "M", "Nd", "Nl", "Pc"};
+    plim_status status = PLIM_OK;
+    for (size_t i = 0; !status && i < sizeof categories / sizeof *categories; i++)
+        status = put_category(t, categories[i]);
+    return status;
+}
+
+/* The items of \s \d \w \h. */
+static plim_status put_shorthand(translator *t, char letter)
+{
+    plim_status status;
+    switch (letter) {
+    case 's': return put_text(t, SPACE_ITEMS);
+    case 'd': return put_category(t, "Nd");
+    case 'h': return put_text(t, "0-9A-Fa-f");
+    default: return (status = put_word(t)) ? status : put_text(t, WORD_EXTRA);
+    }
+}
+
+/* After "\p" or "\P": {Name} or {^Name} into category, and whether it is negated. */
+static plim_status read_property(translator *t, bool negated, char category[3], bool *out_negated)
+{
+    const char *close = t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
+    if (!close)
+        return malformed(t, "\\p without {NAME}");
+    const char *name = t->at + 1;
+    if (name < close && *name == '^') {
+        negated = !negated;
+        name++;
+    }
+    size_t length = (size_t)(close - name);
+    memset(category, 0, 3);
+    if (length == 1 || length == 2) {
+        category[0] = (char)(name[0] & ~0x20);
+        category[1] = length == 2 ? (char)(name[1] | 0x20) : 0;
+    }
+    static const char known[] = " L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So"
+                                " Z Zs Zl Zp Cc Cf Co ";
+    char look[6] = " ";
+    memcpy(look + 1, category, length <= 2 ? length : 0);
+    look[length <= 2 ? length + 1 : 1] = ' ';
+    if (length == 0 || length > 2 || !strstr(known, look))
+        return unsupported(t, "this \\p{NAME}");
+    if (t->ignore_case[t->depth] && category[0] == 'L' && category[1] && strchr("ult", category[1]))
+        return unsupported(t, "a case of letters inside (?i)");
+    t->at = close + 1;
+    *out_negated = negated;
+    return PLIM_OK;
+}
+
+/* ---- escapes that are one code point ---- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Up to max digits at t->at. */
+static uint32_t read_hex(translator *t, unsigned max, unsigned *digits)
+{
+    uint32_t code = 0;
+    *digits = 0;
+    while (*digits < max && t->at < t->end && hex_digit(*t->at) >= 0) {
+        code = code * 16 + (uint32_t)hex_digit(*t->at++);
+        ++*digits;
+    }
+    return code;
+}
+
+/* After the backslash; t->at is at the letter.  *code = NO_CODE where it is no single code point. */
+static plim_status read_escape(translator *t, uint32_t *code)
+{
+    static const char from[] = "tnrfvae", to[] = "\t\n\r\f\v\a\033";
+    char letter = *t->at;
+    *code = NO_CODE;
+    const char *found = letter ? strchr(from, letter) : NULL;
+    if (found) {
+        *code = (unsigned char)to[found - from];
+    } else if (letter == 'x' || letter == 'u') {
+        unsigned digits;
+        t->at++;
+        bool braces = letter == 'x' && t->at < t->end && *t->at == '{';
+        t->at += braces;
+        *code = read_hex(t, braces ? 8 : letter == 'u' ? 4 : 2, &digits);
+        if (!digits || (letter == 'u' && digits != 4) || *code > 0x10FFFF || (*code >= 0xD800 && *code < 0xE000))
+            return malformed(t, "a hexadecimal escape that is no character");
+        if (braces && (t->at == t->end || *t->at != '}'))
+            return unsupported(t, "a list of characters in \\x{}");
+        if (letter == 'x' && !braces && *code > 0x7F)
+            return unsupported(t, "a raw byte");
+        t->at -= braces ? 0 : 1;
+    } else if ((unsigned char)letter < 0x80 && (letter < '0' || letter > '9') && (letter < 'A' || letter > 'Z') &&
+               (letter < 'a' || letter > 'z')) {
+        *code = (unsigned char)letter;
+    } else {
+        return PLIM_OK;
+    }
+    t->at++;
+    return PLIM_OK;
+}
+
+/* The code point at t->at, literally. */
+static uint32_t read_literal(translator *t)
+{
+    uint32_t code = NO_CODE;
+    size_t bad;
+    bool incomplete;
+    size_t length = plim_utf8_decode(t->at, (size_t)(t->end - t->at), &code, &bad, &incomplete);
+    t->at += length ? length : bad;
+    return length ? code : PLIM_UTF8_REPLACEMENT;
+}
+
+/* Characters that fold together with their neighbours (ss and the sharp s, fi and its ligature, ...) are one
+ * to Oniguruma and several to PCRE2. */
+static bool folds_with(uint32_t before, uint32_t code)
+{
+    if ((code >= 0x80 && code < 0x2000) || (code >= 0xFB00 && code < 0xFB18))
+        return true;
+    uint32_t a = before < 0x80 ? before | 0x20 : 0, b = code | 0x20;
+    return (a == 's' && (b == 's' || b == 't')) || (a == 'f' && (b == 'f' || b == 'i' || b == 'l'));
+}
+
+static plim_status put_literal(translator *t, uint32_t code)
+{
+    if (t->ignore_case[t->depth] && folds_with(t->literal, code))
+        return unsupported(t, "a character that may fold into several, inside (?i),");
+    t->literal = code;
+    return put_code(t, code);
+}
+
+/* ---- sets ---- */
+
+/* An escape inside [...]: a class is written, a code point is returned. */
+static plim_status set_escape(translator *t, uint32_t *code)
+{
+    *code = NO_CODE;
+    t->at++;
+    if (t->at == t->end)
+        return malformed(t, "a backslash at the end");
+    char letter = *t->at;
+    if (letter == 'p' || letter == 'P') {
+        char category[3];
+        bool negated;
+        t->at++;
+        plim_status status = read_property(t, letter == 'P', category, &negated);
+        if (status)
+            return status;
+        return negated ? unsupported(t, "a negated property in a set") : put_category(t, category);
+    }
+    if (letter && strchr("sdwh", letter)) {
+        t->at++;
+        return put_shorthand(t, letter);
+    }
+    if (letter == 'S') {
+        t->at++;
+        return put_text(t, NOT_SPACE_ITEMS);
+    }
+    if (letter == 'b') { /* backspace, inside a set */
+        t->at++;
+        *code = 8;
+        return PLIM_OK;
+    }
+    plim_status status = read_escape(t, code);
+    if (!status && *code == NO_CODE)
+        return unsupported(t, "this escape in a set");
+    return status;
+}
+
+/* One item of a set: a class, a code point or a range. */
+static plim_status set_item(translator *t)
+{
+    uint32_t first, last;
+    plim_status status = PLIM_OK;
+    if (*t->at == '\\')
+        status = set_escape(t, &first);
+    else
+        first = read_literal(t);
+    if (status || first == NO_CODE)
+        return status;
+    if (t->end - t->at < 2 || t->at[0] != '-' || t->at[1] == ']')
+        return put_range(t, first, first);
+    t->at++;
+    if (*t->at == '[')
+        return unsupported(t, "a set as the end of a range");
+    if (*t->at != '\\') {
+        last = read_literal(t);
+    } else {
+        size_t used = t->used;
+        if ((status = set_escape(t, &last)))
+            return status;
+        if (last == NO_CODE || t->used != used)
+            return unsupported(t, "a class as the end of a range");
+    }
+    return last < first ? malformed(t, "an empty range") : put_range(t, first, last);
+}
+
+static plim_status read_set(translator *t)
+{
+    bool negated = t->at + 1 < t->end && t->at[1] == '^';
+    plim_status status = put_text(t, negated ? "[^" : "[");
+    t->at += negated ? 2 : 1;
+    if (t->at < t->end && *t->at == ']')
+        return unsupported(t, "a set that begins with ]");
+    for (unsigned depth = 1; !status && depth;) {
+        if (t->at == t->end)
+            return malformed(t, "a set without end");
+        if (*t->at == ']') {
+            depth--;
+            t->at++;
+        } else if (*t->at == '[') { /* a set in a set: their union */
+            if (t->end - t->at < 2 || strchr(":^]", t->at[1]) || ++depth > MAX_GROUPS)
+                return unsupported(t, "this set inside a set");
+            t->at++;
+        } else if (*t->at == '&' && t->end - t->at > 1 && t->at[1] == '&') {
+            return unsupported(t, "an intersection of sets");
+        } else {
+            status = set_item(t);
+        }
+    }
+    return status ? status : put_text(t, "]");
+}
+
+/* ---- outside of sets ---- */
+
+static plim_status put_set_of(translator *t, bool negated, char letter, const char *category)
+{
+    plim_status status = put_text(t, negated ? "[^" : "[");
+    if (!status)
+        status = category ? put_category(t, category) : put_shorthand(t, letter);
+    return status ? status : put_text(t, "]");
+}
+
+static plim_status read_outer_escape(translator *t)
+{
+    t->at++;
+    if (t->at == t->end)
+        return malformed(t, "a backslash at the end");
+    char letter = *t->at;
+    if (letter == 'p' || letter == 'P') {
+        char category[3];
+        bool negated;
+        t->at++;
+        t->literal = NO_CODE;
+        plim_status status = read_property(t, letter == 'P', category, &negated);
+        return status ? status : put_set_of(t, negated, 0, category);
+    }
+    if (letter && strchr("sdwhSDWH", letter)) {
+        t->at++;
+        t->literal = NO_CODE;
+        return put_set_of(t, letter < 'a', (char)(letter | 0x20), NULL);
+    }
+    if (letter == 'A' || letter == 'z' || letter == 'Z') {
+        char text[2] = {'\\', letter};
+        t->at++;
+        t->literal = NO_CODE;
+        return put(t, text, 2);
+    }
+    uint32_t code;
+    plim_status status = read_escape(t, &code);
+    if (status)
+        return status;
+    return code == NO_CODE ? unsupported(t, "this escape") : put_literal(t, code);
+}
+
+/* (?imx-imx) and (?imx-imx: ; t->at is behind "(?". */
+static plim_status read_flags(translator *t)
+{
+    bool on = true, first = t->group_start, ignore_case = t->ignore_case[t->depth];
+    char text[16] = "(?";
+    size_t n = 2;
+    for (; t->at < t->end && *t->at != ':' && *t->at != ')'; t->at++) {
+        char flag = *t->at;
+        if (n > 8 || !strchr("im-", flag))
+            return unsupported(t, "this kind of group");
+        if (flag == '-')
+            on = false;
+        else if (flag == 'i')
+            ignore_case = on;
+        text[n++] = flag == 'm' ? 's' : flag;
+    }
+    if (t->at == t->end)
+        return malformed(t, "a group without end");
+    if (*t->at == ')' && !first)
+        return unsupported(t, "(?flags) in the middle of a group");
+    text[n++] = *t->at;
+    if (*t->at++ == ':' && ++t->depth > MAX_GROUPS)
+        return unsupported(t, "groups nested this deep");
+    t->ignore_case[t->depth] = ignore_case;
+    t->group_start = true;
+    return put(t, text, n);
+}
+
+static plim_status read_group(translator *t)
+{
+    static const char *const kinds[] = {"(?:", "(?=", "(?!", "(?>", "(?<=", "(?<!"};
+    size_t left = (size_t)(t->end - t->at);
+    const char *text = NULL;
+    size_t skip = 1;
+    if (left < 2 || t->at[1] != '?') {
+        text = "(?:"; /* nothing refers to what a group caught */
+    } else {
+        for (size_t i = 0; !text && i < sizeof kinds / sizeof *kinds; i++)
+            if (left >= strlen(kinds[i]) && memcmp(t->at, kinds[i], strlen(kinds[i])) == 0) {
+                text = kinds[i];
+                skip = strlen(text);
+            }
+    }
+    if (!text) {
+        t->at += 2;
+        return read_flags(t);
+    }
+    if (t->depth == MAX_GROUPS)
+        return unsupported(t, "groups nested this deep");
+    t->depth++;
+    t->ignore_case[t->depth] = t->ignore_case[t->depth - 1];
+    t->at += skip;
+    t->group_start = true;
+    return put_text(t, text);
+}
+
+/* {n} {n,} {n,m} {,m}; anything else is a literal brace. */
+static plim_status read_interval(translator *t)
+{
+    const char *p = t->at + 1, *low = p, *high;
+    while (p < t->end && *p >= '0' && *p <= '9')
+        p++;
+    size_t low_digits = (size_t)(p - low), high_digits = 0;
+    bool comma = p < t->end && *p == ',';
+    high = p += comma;
+    while (comma && p < t->end && *p >= '0' && *p <= '9')
+        p++;
+    high_digits = (size_t)(p - high);
+    if (p == t->end || *p != '}' || (!low_digits && !high_digits)) {
+        t->at++;
+        return put_literal(t, '{');
+    }
+    if (low_digits > 5 || high_digits > 5)
+        return plim_fail_at(t->err, PLIM_E_LIMIT, t->where, "pattern: a repeat count of over 5 digits");
+    if (p + 1 < t->end && (p[1] == '+' || (p[1] == '?' && !comma)))
+        return unsupported(t, "{n}? or {n,m}+");
+    plim_status status;
+    if ((status = put_text(t, "{")) || (status = put(t, low_digits ? low : "0", low_digits ? low_digits : 1)) ||
+        (comma && (status = put_text(t, ","))) || (status = put(t, high, high_digits)) ||
+        (status = put_text(t, "}")))
+        return status;
+    t->at = p + 1;
+    if (t->at < t->end && *t->at == '?') {
+        t->at++;
+        status = put_text(t, "?");
+    }
+    t->literal = NO_CODE;
+    return status;
+}
+
+static plim_status read_one(translator *t)
+{
+    char c = *t->at;
+    bool group_start = t->group_start;
+    if (c != '(')
+        t->group_start = false;
+    switch (c) {
+    case '\\': return read_outer_escape(t);
+    case '[': t->literal = NO_CODE; return read_set(t);
+    case '(': t->literal = NO_CODE; return read_group(t);
+    case '{': return group_start ? malformed(t, "nothing to repeat") : read_interval(t);
+    case ')':
+        if (t->depth == 0)
+            return malformed(t, "a ) without its (");
+        t->depth--;
+        break;
+    case '^':
+    case '$':
+        t->at++;
+        t->literal = NO_CODE;
+        return put_text(t, c == '^' ? "(?m:^)" : "(?m:$)");
+    case '*':
+    case '+':
+    case '?':
+    case '.':
+    case '|': break;
+    default: return put_literal(t, read_literal(t));
+    }
+    t->at++;
+    t->literal = NO_CODE;
+    return put(t, &c, 1);
+}
+
+plim_status plim_regex_translate(char **out, size_t *out_bytes, const plim_alloc *alloc,
+                                 const char *pattern, size_t bytes, plim_where where, plim_error *err)
+{
+    char version[64] = "";
+    pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, version);
+    bool add_new = !(version[0] == '1' && version[1] >= '6') && version[0] < '2';
+    translator t = {.alloc = alloc, .at = pattern, .end = pattern + bytes, .start = pattern, .where = where,
+                    .err = err, .add_new = add_new, .group_start = true, .literal = NO_CODE};
+    *out = NULL;
+    plim_status status = put(&t, "", 0);
+    while (!status && t.at < t.end)
+        status = read_one(&t);
+    if (!status && t.depth)
+        status = malformed(&t, "a group without end");
+    if (status) {
+        plim_delete(alloc, t.out);
+        return status;
+    }
+    *out = t.out;
+    *out_bytes = t.used;
+    return PLIM_OK;
+}
+
+/* ---- the classes of Rust ---- */
+
+static plim_status put_class(translator *t, plim_class which)
+{
+    plim_status status = put_text(t, "[");
+    if (status)
+        return status;
+    if (which == PLIM_CLASS_NUMERIC) { /* a Unicode later than the patterns' */
+        if ((status = put_category(t, "N")) || (status = put_range(t, 0x11DE0, 0x11DE9)) ||
+            (status = put_range(t, 0x16FF4, 0x16FF6)))
+            return status;
+    } else if (which == PLIM_CLASS_PUNCTUATION) {
+        for (unsigned i = 0; !status && i < plim_unicode_punctuation_count; i++)
+            status = put_range(t, plim_unicode_punctuation[i].first, plim_unicode_punctuation[i].last);
+    } else if (!(status = put_word(t))) {
+        status = put_text(t, "\\x{200c}\\x{200d}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}"
+                             "\\x{1f170}-\\x{1f189}");
+    }
+    return status ? status : put_text(t, "]");
+}
+
+plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_class which, plim_error *err)
+{
+    translator t = {.alloc = alloc, .where = PLIM_NOWHERE, .err = err, .add_new = true};
+    *out = NULL;
+    plim_status status = put_class(&t, which);
+    if (!status)
+        status = plim_regex_open_raw(out, alloc, t.out, t.used, 0, PLIM_NOWHERE, err);
+    plim_delete(alloc, t.out);
+    return status;
+}
