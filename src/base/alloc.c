@@ -75,8 +75,8 @@ void *plim_new(const plim_alloc *alloc, size_t count, size_t size, plim_error *e
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX) {
-        plim_fail(err, PLIM_E_NOMEM, "%zu elements of %zu bytes are more than memory can hold", count,
-                  size);
+        plim_fail(err, PLIM_E_NOMEM, "%zu elements of %zu bytes are more than memory can hold",
+                  count, size);
         return NULL;
     }
     return alloc->alloc(alloc, bytes ? bytes : 1, err);
@@ -88,8 +88,8 @@ void plim_delete(const plim_alloc *alloc, void *ptr)
         alloc->free(alloc, ptr);
 }
 
-plim_status plim_grow(const plim_alloc *alloc, void *array, size_t *cap, size_t need, size_t elem_size,
-                      plim_error *err)
+plim_status plim_grow(const plim_alloc *alloc, void *array, size_t *cap, size_t need,
+                      size_t elem_size, plim_error *err)
 {
     if (need <= *cap)
         return PLIM_OK;
@@ -99,8 +99,9 @@ plim_status plim_grow(const plim_alloc *alloc, void *array, size_t *cap, size_t 
     if (want < 8)
         want = 8;
     if (__builtin_mul_overflow(want, elem_size, &bytes) || bytes > PTRDIFF_MAX)
-        return plim_fail(err, PLIM_E_NOMEM, "%zu elements of %zu bytes are more than memory can hold",
-                         want, elem_size);
+        return plim_fail(err, PLIM_E_NOMEM,
+                         "%zu elements of %zu bytes are more than memory can hold", want,
+                         elem_size);
     void *before, *after;
     memcpy(&before, array, sizeof before); /* `array` points to a pointer of any type */
     plim_error why;
@@ -117,7 +118,7 @@ plim_status plim_grow(const plim_alloc *alloc, void *array, size_t *cap, size_t 
 
 /* ---- arena ---- */
 
-#define ARENA_FIRST 4096u
+#define ARENA_FIRST   4096u
 #define ARENA_LARGEST (256u * 1024u)
 
 struct plim_arena_block {
@@ -162,7 +163,8 @@ static void *arena_take(plim_arena *arena, size_t bytes, bool aligned, plim_erro
     size_t next = arena->capacity < ARENA_FIRST ? ARENA_FIRST : arena->capacity * 2;
     if (next > ARENA_LARGEST)
         next = ARENA_LARGEST;
-    bool aside = bytes > next / 4; /* too large to share: what is left of the newest block stays in use */
+    bool aside =
+        bytes > next / 4; /* too large to share: what is left of the newest block stays in use */
     plim_arena_block *block = block_new(arena, aside ? bytes : next, aside, err);
     if (!block)
         return NULL;
@@ -175,8 +177,8 @@ void *plim_arena_new(plim_arena *arena, size_t count, size_t size, plim_error *e
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX - 4096) {
-        plim_fail(err, PLIM_E_NOMEM, "%zu elements of %zu bytes are more than memory can hold", count,
-                  size);
+        plim_fail(err, PLIM_E_NOMEM, "%zu elements of %zu bytes are more than memory can hold",
+                  count, size);
         return NULL;
     }
     return arena_take(arena, bytes ? bytes : 1, true, err);

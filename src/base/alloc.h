@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The allocator interface: small and middle-sized memory (names, tables, scratch).  Every module takes a
- * `const plim_alloc *`; the ledger hands out one per category, so whoever allocates is counted without
- * knowing of it.  Large numeric memory comes from memory/region.h instead. */
+ * The allocator interface: small and middle-sized memory (names, tables, scratch).  Every module
+ * takes a `const plim_alloc *`; the ledger hands out one per category, so whoever allocates is
+ * counted without knowing of it.  Large numeric memory comes from memory/region.h instead. */
 #ifndef PLIM_BASE_ALLOC_H
 #define PLIM_BASE_ALLOC_H
 
@@ -25,9 +25,10 @@ struct plim_alloc {
 void *plim_new(const plim_alloc *alloc, size_t count, size_t size, plim_error *err);
 void plim_delete(const plim_alloc *alloc, void *ptr);
 
-/* Make room for at least `need` elements in *array (capacity *cap), growing by half.  Elements stay. */
-plim_status plim_grow(const plim_alloc *alloc, void *array, size_t *cap, size_t need, size_t elem_size,
-                      plim_error *err);
+/* Make room for at least `need` elements in *array (capacity *cap), growing by half.  Elements
+ * stay. */
+plim_status plim_grow(const plim_alloc *alloc, void *array, size_t *cap, size_t need,
+                      size_t elem_size, plim_error *err);
 
 /* malloc with nobody counting: for the context itself, tests and memory handed to the caller. */
 const plim_alloc *plim_alloc_system(void);
@@ -42,8 +43,10 @@ typedef struct plim_arena {
 } plim_arena;
 
 void plim_arena_init(plim_arena *arena, const plim_alloc *alloc);
-void *plim_arena_new(plim_arena *arena, size_t count, size_t size, plim_error *err); /* zeroed, 16 */
-char *plim_arena_text(plim_arena *arena, const char *text, size_t bytes, plim_error *err); /* + NUL */
+void *plim_arena_new(plim_arena *arena, size_t count, size_t size,
+                     plim_error *err); /* zeroed, 16 */
+char *plim_arena_text(plim_arena *arena, const char *text, size_t bytes,
+                      plim_error *err); /* + NUL */
 char *plim_arena_format(plim_arena *arena, plim_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void plim_arena_free(plim_arena *arena);
@@ -52,12 +55,20 @@ void plim_arena_free(plim_arena *arena);
 
 static inline bool plim_mul_u64(uint64_t a, uint64_t b, uint64_t *out)
 {
-    return !__builtin_mul_overflow(a, b, out);
+    uint64_t product;
+    if (__builtin_mul_overflow(a, b, &product))
+        return false;
+    *out = product;
+    return true;
 }
 
 static inline bool plim_add_u64(uint64_t a, uint64_t b, uint64_t *out)
 {
-    return !__builtin_add_overflow(a, b, out);
+    uint64_t sum;
+    if (__builtin_add_overflow(a, b, &sum))
+        return false;
+    *out = sum;
+    return true;
 }
 
 #endif

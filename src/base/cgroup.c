@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Control groups.  /proc/self/cgroup gives our path in each hierarchy, /proc/self/mountinfo where a hierarchy, or
- * the part of it below the mount's root, is mounted.  So our folder is MOUNT POINT + (path without the mount's
- * root), and every folder from there up to the mount point is an ancestor.  Source: cgroups(7),
- * cgroup_namespaces(7), proc(5). */
+ * Control groups.  /proc/self/cgroup gives our path in each hierarchy, /proc/self/mountinfo where a
+ * hierarchy, or the part of it below the mount's root, is mounted.  So our folder is MOUNT POINT +
+ * (path without the mount's root), and every folder from there up to the mount point is an
+ * ancestor.  Source: cgroups(7), cgroup_namespaces(7), proc(5). */
 #include <sched.h>
 #include <string.h>
 
@@ -32,8 +32,8 @@ static bool lines_open(line_reader *lines, const char *path)
     return plim_file_open(&lines->file, path, NULL) == PLIM_OK;
 }
 
-/* The next line, writable until the next call; NULL at the end.  A line longer than the buffer comes in pieces
- * (none of which looks like a line of ours). */
+/* The next line, writable until the next call; NULL at the end.  A line longer than the buffer
+ * comes in pieces (none of which looks like a line of ours). */
 static char *lines_next(line_reader *lines)
 {
     for (;;) {
@@ -127,7 +127,8 @@ typedef struct mount {
     char *root, *point, *type, *options;
 } mount;
 
-/* "36 35 98:0 ROOT POINT options optional... - TYPE source super-options"; false for anything else. */
+/* "36 35 98:0 ROOT POINT options optional... - TYPE source super-options"; false for anything else.
+ */
 static bool parse_mount(char *line, mount *out)
 {
     char *tail = strstr(line, " - "), *save = NULL;
@@ -149,7 +150,8 @@ static bool parse_mount(char *line, mount *out)
     return true;
 }
 
-/* The part of `group` below `root`: "/a/b" below "/a" is "/b".  NULL where the mount does not show it. */
+/* The part of `group` below `root`: "/a/b" below "/a" is "/b".  NULL where the mount does not show
+ * it. */
 static const char *below(const char *group, const char *root)
 {
     size_t n = strlen(root);
@@ -178,8 +180,8 @@ static bool walk_up(char folder[PATH_BYTES], size_t stop, bool v2, plim_cgroup_f
 }
 
 /* One kind of hierarchy; false when fn wants no more. */
-static bool walk_kind(const char *proc_root, const char *sys_prefix, const char *controller, bool v2,
-                      plim_cgroup_fn fn, void *user)
+static bool walk_kind(const char *proc_root, const char *sys_prefix, const char *controller,
+                      bool v2, plim_cgroup_fn fn, void *user)
 {
     line_reader lines;
     char group[PATH_BYTES], folder[PATH_BYTES], fallback[PATH_BYTES] = "";
@@ -202,7 +204,8 @@ static bool walk_kind(const char *proc_root, const char *sys_prefix, const char 
         }
     }
     plim_file_close(&lines.file);
-    /* A container whose mount's root lies beside the path we are told: the mount point is the best there is. */
+    /* A container whose mount's root lies beside the path we are told: the mount point is the best
+     * there is. */
     if (more && !shown && fallback[0])
         more = fn(user, fallback, v2);
     return more;
@@ -238,7 +241,8 @@ static bool read_quota(void *user, const char *folder, bool v2)
         return true;
     if (!v2) {
         p = text;
-        if (!concat(path, folder, "/cpu.cfs_period_us") || plim_file_peek(path, text, sizeof text) < 0)
+        if (!concat(path, folder, "/cpu.cfs_period_us") ||
+            plim_file_peek(path, text, sizeof text) < 0)
             return true;
     }
     if (!word_u64(&p, &period) || period == 0)
@@ -260,7 +264,8 @@ unsigned plim_cgroup_cpus(const char *proc_root, const char *sys_prefix)
 
 unsigned plim_cpu_count(void)
 {
-    unsigned long mask[8192 / (8 * sizeof(unsigned long))]; /* 8192 cores: more than Linux is built for */
+    unsigned long
+        mask[8192 / (8 * sizeof(unsigned long))]; /* 8192 cores: more than Linux is built for */
     unsigned cores = 0, quota = plim_cgroup_cpus("/proc", "");
     memset(mask, 0, sizeof mask);
     if (sched_getaffinity(0, sizeof mask, (cpu_set_t *)mask) == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Instruction sets: what cpuid offers and xgetbv says the system saves.  0 where there is no x86. */
+ * Instruction sets: what cpuid offers and xgetbv says the system saves.  0 where there is no x86.
+ */
 #include "base/cpu.h"
 #include "plimsoll.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files: every system call on one is here, called plainly, so that a test can put itself in front of it.
- * Leaves maps of files to memory/region. */
+ * Files: every system call on one is here, called plainly, so that a test can put itself in front
+ * of it. Leaves maps of files to memory/region. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -199,7 +199,8 @@ bool plim_path_is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-plim_status plim_path_join(char *buf, size_t cap, const char *dir, const char *name, plim_error *err)
+plim_status plim_path_join(char *buf, size_t cap, const char *dir, const char *name,
+                           plim_error *err)
 {
     size_t a = strlen(dir), b = strlen(name);
     bool slash = a > 0 && dir[a - 1] != '/';
@@ -244,7 +245,8 @@ plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error
     char tail[32];
     size_t tail_bytes = plim_format(tail, sizeof tail, ".partial-%ld", (long)getpid());
     if (strlen(path) + tail_bytes >= sizeof out->temporary)
-        return plim_fail_at(err, PLIM_E_LIMIT, at(path, -1), "the path is too long, want less than %zu bytes",
+        return plim_fail_at(err, PLIM_E_LIMIT, at(path, -1),
+                            "the path is too long, want less than %zu bytes",
                             sizeof out->temporary - tail_bytes);
     plim_format(out->path, sizeof out->path, "%s", path);
     plim_format(out->temporary, sizeof out->temporary, "%s%s", path, tail);
@@ -260,7 +262,8 @@ plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error
     return PLIM_OK;
 }
 
-plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes, plim_error *err)
+plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes,
+                              plim_error *err)
 {
     const char *from = src;
     while (bytes > 0) {
@@ -268,8 +271,8 @@ plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t 
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return plim_fail_errno(err, n < 0 ? errno : EIO, at(writer->path, (int64_t)writer->bytes),
-                                   "cannot write");
+            return plim_fail_errno(err, n < 0 ? errno : EIO,
+                                   at(writer->path, (int64_t)writer->bytes), "cannot write");
         from += n;
         bytes -= (size_t)n;
         writer->bytes += (uint64_t)n;
@@ -311,7 +314,8 @@ plim_status plim_writer_commit(plim_file_writer *writer, plim_error *err)
     }
     int failed = sync_folder(writer->path);
     if (failed)
-        return plim_fail_errno(err, failed, where, "is written, but its folder can't be synchronised");
+        return plim_fail_errno(err, failed, where,
+                               "is written, but its folder can't be synchronised");
     return PLIM_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files: opening for reading, whole reads at an offset, identity, and writing under a temporary name.
- * All system calls on files go through here, so that faults can be injected in one place. */
+ * Files: opening for reading, whole reads at an offset, identity, and writing under a temporary
+ * name. All system calls on files go through here, so that faults can be injected in one place. */
 #ifndef PLIM_BASE_FILE_H
 #define PLIM_BASE_FILE_H
 
@@ -22,52 +22,57 @@ typedef struct plim_file {
     plim_file_identity identity;
 } plim_file;
 
-/* Open a regular file for reading (symbolic links are followed).  Never blocks: UNSAFE for a fifo, device or
- * socket; IO for a folder, for no such file and for no permission. */
+/* Open a regular file for reading (symbolic links are followed).  Never blocks: UNSAFE for a fifo,
+ * device or socket; IO for a folder, for no such file and for no permission. */
 plim_status plim_file_open(plim_file *out, const char *path, plim_error *err);
 void plim_file_close(plim_file *file);
 
-/* Read exactly `bytes` at `offset`; loops over short reads and EINTR.  TRUNC when the file ends before. */
+/* Read exactly `bytes` at `offset`; loops over short reads and EINTR.  TRUNC when the file ends
+ * before. */
 plim_status plim_file_read(const plim_file *file, const char *path, void *dst, size_t bytes,
                            uint64_t offset, plim_error *err);
 /* Read up to `cap` bytes at `offset`, *got of them; 0 at the end. */
 plim_status plim_file_read_some(const plim_file *file, const char *path, void *dst, size_t cap,
                                 uint64_t offset, size_t *got, plim_error *err);
 
-/* CHANGED when size, mtime, inode or device are not what they were at open.  With fd -1 (closed, identity kept)
- * the file that `path` leads to now is compared; CHANGED too when there is none. */
+/* CHANGED when size, mtime, inode or device are not what they were at open.  With fd -1 (closed,
+ * identity kept) the file that `path` leads to now is compared; CHANGED too when there is none. */
 plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err);
 
 /* A whole small file, NUL-terminated, from `alloc`.  LIMIT over `max` bytes. */
 plim_status plim_file_slurp(char **out, size_t *bytes, const plim_alloc *alloc, const char *path,
                             size_t max, plim_error *err);
 
-/* Up to cap - 1 bytes of a small file of the system (/proc, /sys: no size is announced) into buf, NUL-terminated.
- * Returns how many, -1 where it can't be opened or read. */
+/* Up to cap - 1 bytes of a small file of the system (/proc, /sys: no size is announced) into buf,
+ * NUL-terminated. Returns how many, -1 where it can't be opened or read. */
 long plim_file_peek(const char *path, char *buf, size_t cap);
 
 bool plim_path_is_file(const char *path);   /* a regular file, links followed */
 bool plim_path_is_folder(const char *path); /* a folder, links followed */
 
 /* dir/name into buf; LIMIT when it does not fit. */
-plim_status plim_path_join(char *buf, size_t cap, const char *dir, const char *name, plim_error *err);
+plim_status plim_path_join(char *buf, size_t cap, const char *dir, const char *name,
+                           plim_error *err);
 
-/* True for a relative path that stays inside its folder: no empty, "." or ".." part, no backslash, no drive,
- * no leading slash, no NUL or control character. */
+/* True for a relative path that stays inside its folder: no empty, "." or ".." part, no backslash,
+ * no drive, no leading slash, no NUL or control character. */
 bool plim_path_is_inside(const char *path);
 
-/* A file being written as PATH.partial-PID, renamed to PATH by commit (after fsync), removed by discard. */
+/* A file being written as PATH.partial-PID, renamed to PATH by commit (after fsync), removed by
+ * discard. */
 typedef struct plim_file_writer {
     int fd;
     uint64_t bytes;
     char path[4096], temporary[4096];
 } plim_file_writer;
 
-/* IO where it can't be made; LIMIT for a path that is too long.  One writer per path and process: the leftover
- * of an earlier one with the same name is replaced. */
+/* IO where it can't be made; LIMIT for a path that is too long.  One writer per path and process:
+ * the leftover of an earlier one with the same name is replaced. */
 plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error *err);
-plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes, plim_error *err);
-/* On failure nothing is left behind and nothing appears at PATH; discard is then allowed and does nothing. */
+plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes,
+                              plim_error *err);
+/* On failure nothing is left behind and nothing appears at PATH; discard is then allowed and does
+ * nothing. */
 plim_status plim_writer_commit(plim_file_writer *writer, plim_error *err);
 /* Does nothing after a commit, and on a zeroed writer whose fd is -1. */
 void plim_writer_discard(plim_file_writer *writer);

@@ -8,7 +8,7 @@
 
 #include "base/json_internal.h"
 
-#define DEFAULT_DEPTH 64
+#define DEFAULT_DEPTH        64
 #define DEFAULT_STRING_BYTES ((size_t)16 << 20)
 
 /* ---- errors ---- */
@@ -30,8 +30,8 @@ plim_status json_fail(plim_json *json, plim_status code, int64_t offset, const c
     return plim_fail_at(&json->error, code, where(json, offset), "%s", text);
 }
 
-plim_status plim_json_fail(const plim_json *json, plim_error *err, plim_status code, const char *format,
-                           ...)
+plim_status plim_json_fail(const plim_json *json, plim_error *err, plim_status code,
+                           const char *format, ...)
 {
     char text[1024];
     va_list args;
@@ -133,6 +133,8 @@ static plim_status pop(plim_json *json)
 static plim_status value(plim_json *json, int c)
 {
     plim_status status;
+    if (c == JSON_FAILED)
+        return json->status;
     json->offset = json_here(json);
     json->state = JSON_AFTER_VALUE;
     switch (c) {
@@ -183,8 +185,6 @@ static plim_status after_value(plim_json *json, int c)
 {
     json->offset = json_here(json);
     if (json->depth == 0) {
-        if (c == JSON_FAILED)
-            return json->status;
         if (c != JSON_NO_BYTE)
             return unexpected(json, c, "nothing after the document");
         json->event = PLIM_JSON_END;
@@ -243,8 +243,9 @@ plim_status plim_json_next(plim_json *json, plim_json_event *event, plim_error *
 
 /* ---- open and close ---- */
 
-static plim_status open_reader(plim_json **out, const plim_alloc *alloc, const plim_json_source *source,
-                               size_t buffer_bytes, const plim_json_limits *limits, plim_error *err)
+static plim_status open_reader(plim_json **out, const plim_alloc *alloc,
+                               const plim_json_source *source, size_t buffer_bytes,
+                               const plim_json_limits *limits, plim_error *err)
 {
     plim_error why;
     *out = NULL;
@@ -422,7 +423,8 @@ plim_status plim_json_skip(plim_json *json, plim_error *err)
     return status;
 }
 
-plim_status plim_json_expect(plim_json *json, plim_json_event want, const char *what, plim_error *err)
+plim_status plim_json_expect(plim_json *json, plim_json_event want, const char *what,
+                             plim_error *err)
 {
     plim_json_event found;
     plim_status status = plim_json_next(json, &found, err);
@@ -452,8 +454,8 @@ plim_status plim_json_u64(const plim_json *json, const char *what, uint64_t max,
     if (status != PLIM_OK)
         return status;
     if (json->text[0] == '-')
-        return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must not be negative, found %.40s", what,
-                              json->text);
+        return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must not be negative, found %.40s",
+                              what, json->text);
     if (!plim_parse_u64(json->text, json->text_bytes, &found) || found > max)
         return plim_json_fail(json, err, PLIM_E_LIMIT, "%s must be at most %llu, found %.40s", what,
                               (unsigned long long)max, json->text);
@@ -468,10 +470,11 @@ plim_status plim_json_i64(const plim_json *json, const char *what, int64_t min, 
     plim_status status = check_integer(json, what, err);
     if (status != PLIM_OK)
         return status;
-    bool negative = json->text[0] == '-', fits = plim_parse_i64(json->text, json->text_bytes, &found);
+    bool negative = json->text[0] == '-',
+         fits = plim_parse_i64(json->text, json->text_bytes, &found);
     if (fits ? found < min : negative)
-        return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must be at least %lld, found %.40s", what,
-                              (long long)min, json->text);
+        return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must be at least %lld, found %.40s",
+                              what, (long long)min, json->text);
     if (!fits || found > max)
         return plim_json_fail(json, err, PLIM_E_LIMIT, "%s must be at most %lld, found %.40s", what,
                               (long long)max, json->text);
@@ -485,7 +488,7 @@ plim_status plim_json_f64(const plim_json *json, const char *what, double *out, 
         return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must be a number, found %s", what,
                               plim_json_event_name(json->event));
     if (!plim_parse_f64(json->text, json->text_bytes, out))
-        return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must be a finite number, found %.40s", what,
-                              json->text);
+        return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must be a finite number, found %.40s",
+                              what, json->text);
     return PLIM_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the three files of the JSON reader share: json.c (events), json_lex.c (bytes, strings, numbers),
- * json_keys.c (duplicate keys).  Nobody else includes this. */
+ * What the three files of the JSON reader share: json.c (events), json_lex.c (bytes, strings,
+ * numbers), json_keys.c (duplicate keys).  Nobody else includes this. */
 #ifndef PLIM_BASE_JSON_INTERNAL_H
 #define PLIM_BASE_JSON_INTERNAL_H
 
@@ -10,16 +10,16 @@
 #include "base/num.h"
 
 #define JSON_BUFFER_BYTES ((size_t)64 * 1024)
-#define JSON_PADDING 16 /* behind the buffer: a scan looks at 16 bytes at once */
-#define JSON_NO_BYTE (-1) /* the document's end */
-#define JSON_FAILED (-2)  /* json->error says why */
+#define JSON_PADDING      16   /* behind the buffer: a scan looks at 16 bytes at once */
+#define JSON_NO_BYTE      (-1) /* the document's end */
+#define JSON_FAILED       (-2) /* json->error says why */
 
 /* An object or array that is open. */
 typedef struct json_frame {
     size_t keys_start; /* of its keys in json->slots */
     size_t keys_count;
-    size_t keys_cap;   /* 0: a list; else a table of so many slots, a power of two */
-    uint64_t epoch;    /* the lowest bit of the table's entries: 0 or 1 */
+    size_t keys_cap; /* 0: a list; else a table of so many slots, a power of two */
+    uint64_t epoch;  /* the lowest bit of the table's entries: 0 or 1 */
     bool object;
 } json_frame;
 

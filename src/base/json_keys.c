@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Duplicate keys: a set of 64-bit hashes for each open object.
- * All sets lie in one array, the innermost object's last: only that one grows, so the array is a stack.  Up to
- * LIST_KEYS keys are a list; more are an open-addressing table that doubles in place, so that a table is all the
- * memory there is: 11 to 21 bytes a key.
- * Keys are equal when their hashes are: of half a million keys a false alarm has a chance of 1 in 10^7.  The seed
- * differs from reader to reader, so that a file can't be made to fill one corner of a table. */
+ * All sets lie in one array, the innermost object's last: only that one grows, so the array is a
+ * stack.  Up to LIST_KEYS keys are a list; more are an open-addressing table that doubles in place,
+ * so that a table is all the memory there is: 11 to 21 bytes a key. Keys are equal when their
+ * hashes are: of half a million keys a false alarm has a chance of 1 in 10^7.  The seed differs
+ * from reader to reader, so that a file can't be made to fill one corner of a table. */
 #include <string.h>
 
 #include "base/json_internal.h"
@@ -80,14 +80,16 @@ static plim_status reserve(plim_json *json, size_t slots)
     return status;
 }
 
-/* Bit 0 of an entry is the epoch, not part of the hash; 0 is an empty slot.  The top bits say where an entry
- * belongs: so a table lies in the order of its hashes, and doubling walks through memory in order. */
+/* Bit 0 of an entry is the epoch, not part of the hash; 0 is an empty slot.  The top bits say where
+ * an entry belongs: so a table lies in the order of its hashes, and doubling walks through memory
+ * in order. */
 static inline size_t home(uint64_t entry, size_t cap)
 {
     return (size_t)(entry >> (__builtin_clzll(cap) + 1));
 }
 
-/* Put `entry` into the first slot from its home that holds no entry of this epoch, and return what was there. */
+/* Put `entry` into the first slot from its home that holds no entry of this epoch, and return what
+ * was there. */
 static uint64_t place(uint64_t *table, size_t cap, uint64_t entry, uint64_t epoch)
 {
     size_t i = home(entry, cap);
@@ -98,8 +100,8 @@ static uint64_t place(uint64_t *table, size_t cap, uint64_t entry, uint64_t epoc
     return before;
 }
 
-/* Double in place: entries of the old epoch are moved, pushing each other out, into the new one.  From the end:
- * slot i goes to about 2i, which is free by then. */
+/* Double in place: entries of the old epoch are moved, pushing each other out, into the new one.
+ * From the end: slot i goes to about 2i, which is free by then. */
 static plim_status double_table(plim_json *json, json_frame *frame)
 {
     size_t before = frame->keys_cap, after = before * 2;
@@ -140,7 +142,8 @@ static plim_status list_to_table(plim_json *json, json_frame *frame)
 static plim_status duplicate(plim_json *json)
 {
     int shown = json->text_bytes < 200 ? (int)json->text_bytes : 200;
-    return json_fail(json, PLIM_E_FORMAT, json->offset, "duplicate key \"%.*s\"", shown, json->text);
+    return json_fail(json, PLIM_E_FORMAT, json->offset, "duplicate key \"%.*s\"", shown,
+                     json->text);
 }
 
 plim_status json_keys_add(plim_json *json)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The lexer of the JSON reader: the read buffer, whitespace, strings, numbers and words.
- * A string that lies whole in the buffer and holds no escape is handed out where it lies, its closing quote
- * overwritten by the NUL; others are gathered in `spill`. */
+ * A string that lies whole in the buffer and holds no escape is handed out where it lies, its
+ * closing quote overwritten by the NUL; others are gathered in `spill`. */
 #include <assert.h>
 #include <string.h>
 #ifdef __SSE2__
@@ -14,7 +14,8 @@
 
 /* ---- bytes ---- */
 
-/* Everything in the buffer is consumed: read more.  False at the end and on failure (state BROKEN). */
+/* Everything in the buffer is consumed: read more.  False at the end and on failure (state BROKEN).
+ */
 static bool refill(plim_json *json)
 {
     size_t got = 0;
@@ -66,7 +67,8 @@ static plim_status ends_in(plim_json *json, const char *what)
 {
     if (json->state == JSON_BROKEN)
         return json->status;
-    return json_fail(json, PLIM_E_TRUNC, json_here(json), "the document ends in the middle of %s", what);
+    return json_fail(json, PLIM_E_TRUNC, json_here(json), "the document ends in the middle of %s",
+                     what);
 }
 
 /* ---- strings ---- */
@@ -81,8 +83,9 @@ static inline const char *scan_plain(const char *p, const char *end, bool *high)
     unsigned seen = 0;
     for (; p < end; p += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
-                                    _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
+        __m128i stop =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
+                         _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
         unsigned mask = (unsigned)_mm_movemask_epi8(stop), top = (unsigned)_mm_movemask_epi8(v);
         if (end - p < 16)
             mask |= 1u << (end - p);
@@ -137,8 +140,8 @@ static plim_status spill(plim_json *json, const char *bytes, size_t n)
     return PLIM_OK;
 }
 
-/* Check spill from *checked on, whose end lies in the file at `offset`.  Where `whole`, a code point may not be
- * cut off at the end; else *checked stays before it. */
+/* Check spill from *checked on, whose end lies in the file at `offset`.  Where `whole`, a code
+ * point may not be cut off at the end; else *checked stays before it. */
 static plim_status check_utf8(plim_json *json, size_t *checked, int64_t offset, bool whole)
 {
     size_t length = json->spill_bytes, bad_length;
@@ -162,9 +165,10 @@ static plim_status hex4(plim_json *json, uint32_t *out)
         int c = look(json);
         if (c < 0)
             return ends_in(json, "a string");
-        uint32_t digit = c >= '0' && c <= '9'                   ? (uint32_t)(c - '0')
-                         : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (uint32_t)((c | 0x20) - 'a' + 10)
-                                                                  : 16;
+        uint32_t digit = c >= '0' && c <= '9' ? (uint32_t)(c - '0')
+                         : (c | 0x20) >= 'a' && (c | 0x20) <= 'f'
+                             ? (uint32_t)((c | 0x20) - 'a' + 10)
+                             : 16;
         if (digit == 16)
             return json_fail(json, PLIM_E_FORMAT, json_here(json),
                              "\\u wants four hexadecimal digits");
@@ -303,7 +307,8 @@ static inline bool is_number_byte(char c)
     return is_digit(c) || c == '-' || c == '+' || c == '.' || (c | 0x20) == 'e';
 }
 
-/* How much of the NUL-terminated text is JSON's number; *want says what is missing there, NULL: nothing. */
+/* How much of the NUL-terminated text is JSON's number; *want says what is missing there, NULL:
+ * nothing. */
 static size_t match_number(const char *text, const char **want)
 {
     const char *p = text;
@@ -384,8 +389,8 @@ plim_status json_lex_number(plim_json *json)
         return ends_in(json, "a number");
     char name[16];
     int found = good < n ? (unsigned char)json->number[good] : look(json);
-    return json_fail(json, PLIM_E_FORMAT, json->offset + (int64_t)good, "a number wants %s, found %s",
-                     want, json_byte_name(found, name));
+    return json_fail(json, PLIM_E_FORMAT, json->offset + (int64_t)good,
+                     "a number wants %s, found %s", want, json_byte_name(found, name));
 }
 
 plim_status json_lex_word(plim_json *json, const char *word)

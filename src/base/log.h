@@ -11,8 +11,8 @@ typedef struct plim_log {
     void *user;
 } plim_log;
 
-/* One line, cut at 1023 bytes; control characters become '?'.  Takes no lock: whoever fills a plim_log from the
- * host's callback sees to it that lines come one at a time. */
+/* One line, cut at 1023 bytes; control characters become '?'.  Takes no lock: whoever fills a
+ * plim_log from the host's callback sees to it that lines come one at a time. */
 void plim_log_line(const plim_log *log, plim_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Numbers from and to text.  Owns the way round the locale: the C locale is taken for the one call and the
- * thread's own put back. */
+ * Numbers from and to text.  Owns the way round the locale: the C locale is taken for the one call
+ * and the thread's own put back. */
 #include <assert.h>
 #include <locale.h>
 #include <math.h>
@@ -116,7 +116,8 @@ size_t plim_format(char *out, size_t cap, const char *format, ...)
     return n;
 }
 
-/* Add one to the last digit of "d.ddde-xx".  False where all are nines (a shorter text says that). */
+/* Add one to the last digit of "d.ddde-xx".  False where all are nines (a shorter text says that).
+ */
 static bool next_up(char *text)
 {
     for (char *p = strchr(text, 'e'); p-- > text;) {
@@ -142,8 +143,9 @@ size_t plim_format_f64(char *out, size_t cap, double value)
     assert(cap >= 32);
     if (!isfinite(value))
         return plim_format(out, cap, "%s", isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
-    /* 17 digits always read back; the first count that does is the shortest.  At a power of two, whose neighbour
-     * above is twice as far as the one below, the text next above can read back where the nearest does not. */
+    /* 17 digits always read back; the first count that does is the shortest.  At a power of two,
+     * whose neighbour above is twice as far as the one below, the text next above can read back
+     * where the nearest does not. */
     for (int precision = 1;; precision++) {
         size_t n = plim_format(out, cap, "%.*g", precision, value);
         if (precision == 17 || reads_back(out, n, value))
@@ -168,7 +170,8 @@ char *plim_format_bytes(char *out, size_t cap, uint64_t bytes)
     }
     for (;;) {
         uint64_t rest = bytes & (((uint64_t)1 << shift) - 1); /* below 2^60: ten times it fits */
-        uint64_t tenths = (bytes >> shift) * 10 + ((rest * 10 + ((uint64_t)1 << (shift - 1))) >> shift);
+        uint64_t tenths =
+            (bytes >> shift) * 10 + ((rest * 10 + ((uint64_t)1 << (shift - 1))) >> shift);
         if (tenths < 10240 || unit == 5) {
             plim_format(out, cap, "%llu.%llu %s", (unsigned long long)(tenths / 10),
                         (unsigned long long)(tenths % 10), units[unit]);

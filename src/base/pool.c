@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The thread pool.  Owns its threads and the protocol below; leaves the cutting into tasks to the callers.
- * Invariants:
- *  1. `ticket` holds the number of the job (high half) and the next task of it (low half).  Who moves it from
- *     (job, i) to (job, i + 1) owns task i.
- *  2. The job's fields change only while the ticket says (job, CLOSED); so whoever wins a task has read the
- *     fields of that same job, however late it woke up.  Nobody waits for sleepers.
+ * The thread pool.  Owns its threads and the protocol below; leaves the cutting into tasks to the
+ * callers. Invariants:
+ *  1. `ticket` holds the number of the job (high half) and the next task of it (low half).  Who
+ * moves it from (job, i) to (job, i + 1) owns task i.
+ *  2. The job's fields change only while the ticket says (job, CLOSED); so whoever wins a task has
+ * read the fields of that same job, however late it woke up.  Nobody waits for sleepers.
  *  3. `pending` counts the tasks not yet done; the caller leaves when it is 0. */
 #include <assert.h>
 #include <pthread.h>
@@ -17,7 +17,8 @@
 #include "base/pool.h"
 
 #define CLOSED UINT32_MAX
-#define SPIN_SECONDS 40e-6 /* longer than the gap between two products of a token, shorter than a time slice */
+#define SPIN_SECONDS                                                                               \
+    40e-6 /* longer than the gap between two products of a token, shorter than a time slice */
 
 typedef struct worker {
     struct plim_pool *pool;
@@ -170,7 +171,8 @@ void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
     atomic_store_explicit(&pool->fn, fn, memory_order_release);
     atomic_store_explicit(&pool->arg, arg, memory_order_release);
     atomic_store_explicit(&pool->pending, tasks, memory_order_release);
-    atomic_store(&pool->ticket, job); /* seq_cst, as the count of sleepers: no worker sleeps through it */
+    atomic_store(&pool->ticket,
+                 job); /* seq_cst, as the count of sleepers: no worker sleeps through it */
     unsigned sleepers = atomic_load(&pool->sleepers);
     if (sleepers > 0) {
         pthread_mutex_lock(&pool->lock);
@@ -217,11 +219,13 @@ static int start(worker *w)
     return failed;
 }
 
-plim_status plim_pool_open(plim_pool **out, const plim_alloc *alloc, unsigned threads, plim_error *err)
+plim_status plim_pool_open(plim_pool **out, const plim_alloc *alloc, unsigned threads,
+                           plim_error *err)
 {
     *out = NULL;
     if (threads < 1 || threads > PLIM_POOL_MAX_THREADS)
-        return plim_fail(err, PLIM_E_USAGE, "%u threads, want 1..%d", threads, PLIM_POOL_MAX_THREADS);
+        return plim_fail(err, PLIM_E_USAGE, "%u threads, want 1..%d", threads,
+                         PLIM_POOL_MAX_THREADS);
     plim_error why;
     plim_pool *pool = plim_new(alloc, 1, sizeof *pool + (threads - 1) * sizeof(worker), &why);
     if (!pool) {
@@ -275,5 +279,6 @@ unsigned plim_pool_threads(const plim_pool *pool)
 size_t plim_pool_stack_bytes(unsigned threads)
 {
     long page = sysconf(_SC_PAGESIZE);
-    return threads > 1 ? (threads - 1) * (PLIM_POOL_STACK_BYTES + (size_t)(page > 0 ? page : 4096)) : 0;
+    return threads > 1 ? (threads - 1) * (PLIM_POOL_STACK_BYTES + (size_t)(page > 0 ? page : 4096))
+                       : 0;
 }

@@ -15,8 +15,8 @@ const char *plim_status_name(plim_status code)
     static const char *const names[] = {
         "OK",     "TRUNC", "FORMAT",  "LIMIT",     "UNSUP", "UNSAFE", "MISMATCH", "NOMEM",
         "BUDGET", "IO",    "CHANGED", "INTEGRITY", "NET",   "AUTH",   "USAGE",    "CANCELLED"};
-    int i = -(int)code;
-    return i >= 0 && i < (int)(sizeof names / sizeof names[0]) ? names[i] : "?";
+    const int count = (int)(sizeof names / sizeof names[0]);
+    return code <= PLIM_OK && (int)code > -count ? names[-(int)code] : "?";
 }
 
 const char *plim_version(void)
@@ -125,7 +125,8 @@ plim_status plim_fail(plim_error *err, plim_status code, const char *format, ...
     return code;
 }
 
-plim_status plim_fail_at(plim_error *err, plim_status code, plim_where where, const char *format, ...)
+plim_status plim_fail_at(plim_error *err, plim_status code, plim_where where, const char *format,
+                         ...)
 {
     va_list args;
     va_start(args, format);

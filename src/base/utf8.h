@@ -10,9 +10,10 @@
 
 #define PLIM_UTF8_REPLACEMENT 0xFFFDu
 
-/* Decode the code point at s[0..n).  Returns its length 1..4 and *cp; or 0 where the bytes are not a
- * code point: then *bad is the length of the maximal ill-formed prefix (>= 1, what Python and the Unicode
- * standard replace by one U+FFFD), and *incomplete says that more bytes could have completed it. */
+/* Decode the code point at s[0..n).  Returns its length 1..4 and *cp; or 0 where the bytes are not
+ * a code point: then *bad is the length of the maximal ill-formed prefix (>= 1, what Python and the
+ * Unicode standard replace by one U+FFFD), and *incomplete says that more bytes could have
+ * completed it. */
 size_t plim_utf8_decode(const char *s, size_t n, uint32_t *cp, size_t *bad, bool *incomplete);
 
 /* Encode cp into out (room for 4); returns the length, 0 for what is no code point. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the tests of base/ share: cmocka in its order, an allocator that counts and fails on demand, a folder for
- * temporary files. */
+ * What the tests of base/ share: cmocka in its order, an allocator that counts and fails on demand,
+ * a folder for temporary files. */
 #ifndef PLIM_TESTS_BASE_TEST_H
 #define PLIM_TESTS_BASE_TEST_H
 
@@ -16,7 +16,8 @@
 
 #include "base/alloc.h"
 
-/* One caller at a time.  Fails the call number `fail_at` (1, 2, ...; 0: none), and all later ones if `forever`. */
+/* One caller at a time.  Fails the call number `fail_at` (1, 2, ...; 0: none), and all later ones
+ * if `forever`. */
 typedef struct counting_alloc {
     plim_alloc alloc;
     size_t live_blocks, live_bytes, peak_bytes, calls, fail_at;
@@ -67,7 +68,8 @@ static inline void counting_free(const plim_alloc *self, void *ptr)
     free(block);
 }
 
-static inline void *counting_resize(const plim_alloc *self, void *ptr, size_t bytes, plim_error *err)
+static inline void *counting_resize(const plim_alloc *self, void *ptr, size_t bytes,
+                                    plim_error *err)
 {
     counting_alloc *c = counting_self(self);
     if (!ptr)

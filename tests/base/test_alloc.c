@@ -75,7 +75,8 @@ static void growing(void **state)
     assert_int_equal(plim_grow(&counting.alloc, &array, &cap, 0, 4, &err), PLIM_OK);
     assert_null(array);
     for (uint32_t i = 0; i < 100000; i++) {
-        assert_int_equal(plim_grow(&counting.alloc, &array, &cap, i + 1, sizeof *array, &err), PLIM_OK);
+        assert_int_equal(plim_grow(&counting.alloc, &array, &cap, i + 1, sizeof *array, &err),
+                         PLIM_OK);
         assert_true(cap > i);
         array[i] = i;
     }
@@ -112,7 +113,8 @@ static void arena(void **state)
     static char *texts[THINGS];
     size_t total = 0;
     for (size_t i = 0; i < THINGS; i++) {
-        size_t n = i % 97 == 0 ? 3000 + i : i % 61; /* now and then one too large to share a block */
+        size_t n =
+            i % 97 == 0 ? 3000 + i : i % 61; /* now and then one too large to share a block */
         things[i] = plim_arena_new(&a, n, 1, &err);
         assert_non_null(things[i]);
         assert_int_equal((uintptr_t)things[i] % 16, 0);
@@ -190,8 +192,9 @@ static void arithmetic(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(system_blocks), cmocka_unit_test(too_much),       cmocka_unit_test(growing),
-        cmocka_unit_test(arena),         cmocka_unit_test(arena_failures), cmocka_unit_test(arithmetic),
+        cmocka_unit_test(system_blocks),  cmocka_unit_test(too_much),
+        cmocka_unit_test(growing),        cmocka_unit_test(arena),
+        cmocka_unit_test(arena_failures), cmocka_unit_test(arithmetic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

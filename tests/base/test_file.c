@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files: what may be opened, whole reads, files that change, paths, and writing under a temporary name. */
+ * Files: what may be opened, whole reads, files that change, paths, and writing under a temporary
+ * name. */
 #include "base_test.h"
 
 #include <errno.h>
@@ -210,12 +211,14 @@ static void slurping(void **state)
     assert_string_equal(text, "");
     plim_delete(&counting.alloc, text);
 
-    assert_int_equal(plim_file_slurp(&text, &n, &counting.alloc, in("text"), 9, &err), PLIM_E_LIMIT);
+    assert_int_equal(plim_file_slurp(&text, &n, &counting.alloc, in("text"), 9, &err),
+                     PLIM_E_LIMIT);
     assert_null(text);
     assert_non_null(strstr(err.message, "10 bytes, want at most 9"));
     assert_int_equal(plim_file_slurp(&text, &n, &counting.alloc, in("nope"), 9, &err), PLIM_E_IO);
     counting.fail_at = counting.calls + 1;
-    assert_int_equal(plim_file_slurp(&text, &n, &counting.alloc, in("text"), 10, &err), PLIM_E_NOMEM);
+    assert_int_equal(plim_file_slurp(&text, &n, &counting.alloc, in("text"), 10, &err),
+                     PLIM_E_NOMEM);
     assert_null(text);
     assert_int_equal(counting.live_blocks, 0);
 
@@ -226,7 +229,8 @@ static void slurping(void **state)
     assert_string_equal(buf, "");
     assert_int_equal(plim_file_peek(in("nope"), buf, sizeof buf), -1);
     char status[4096];
-    assert_true(plim_file_peek("/proc/self/status", status, sizeof status) > 100); /* announces 0 bytes */
+    assert_true(plim_file_peek("/proc/self/status", status, sizeof status) >
+                100); /* announces 0 bytes */
     assert_non_null(strstr(status, "VmRSS:"));
 }
 
@@ -251,11 +255,14 @@ static void joining(void **state)
 static void inside(void **state)
 {
     (void)state;
-    const char *const good[] = {"a", "a.safetensors", "a/b/c", "..a", "a..", "...", ".hidden", "a b",
-                                "model-00001-of-00002.safetensors", "\xc3\xa9/x", "ab:c", "1:x"};
-    const char *const bad[] = {"",       "/",     "/a",     "..",       "../a",  "a/..",   "a/../b", ".",
-                               "./a",    "a/.",   "a/./b",  "a//b",     "a/",    "a\\b",   "\\\\h\\s", "C:x",
-                               "c:\\x",  "C:/x",  "a\nb",   "a\x01",    "\x7f",  "a/\x1b", "..\\a",  "a/../../b"};
+    const char *const good[] = {"a",          "a.safetensors", "a/b/c",
+                                "..a",        "a..",           "...",
+                                ".hidden",    "a b",           "model-00001-of-00002.safetensors",
+                                "\xc3\xa9/x", "ab:c",          "1:x"};
+    const char *const bad[] = {"",       "/",     "/a",       "..",     "../a",  "a/..",
+                               "a/../b", ".",     "./a",      "a/.",    "a/./b", "a//b",
+                               "a/",     "a\\b",  "\\\\h\\s", "C:x",    "c:\\x", "C:/x",
+                               "a\nb",   "a\x01", "\x7f",     "a/\x1b", "..\\a", "a/../../b"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_true(plim_path_is_inside(good[i]));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -375,9 +382,14 @@ static void clock_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_may_be_opened), cmocka_unit_test(reading), cmocka_unit_test(changing),
-        cmocka_unit_test(slurping),           cmocka_unit_test(joining), cmocka_unit_test(inside),
-        cmocka_unit_test(writing),            cmocka_unit_test(writing_fails),
+        cmocka_unit_test(what_may_be_opened),
+        cmocka_unit_test(reading),
+        cmocka_unit_test(changing),
+        cmocka_unit_test(slurping),
+        cmocka_unit_test(joining),
+        cmocka_unit_test(inside),
+        cmocka_unit_test(writing),
+        cmocka_unit_test(writing_fails),
         cmocka_unit_test(clock_runs),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

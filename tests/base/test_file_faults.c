@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files when the system fails: short and interrupted calls give the same bytes; each call of a read and of a write
- * failing in its turn gives IO, leaves no descriptor open and nothing half-written. */
+ * Files when the system fails: short and interrupted calls give the same bytes; each call of a read
+ * and of a write failing in its turn gives IO, leaves no descriptor open and nothing half-written.
+ */
 #include "base_test.h"
 
 #include <dirent.h>

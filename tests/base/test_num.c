@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Numbers against Python's float and repr, in the C locale and (argument "comma") under one with a decimal comma,
- * which is compiled on the spot; exit 77 where the system can't. */
+ * Numbers against Python's float and repr, in the C locale and (argument "comma") under one with a
+ * decimal comma, which is compiled on the spot; exit 77 where the system can't. */
 #include "base_test.h"
 
 #include <locale.h>
@@ -70,9 +70,10 @@ static void doubles(void **state)
 static void not_doubles(void **state)
 {
     (void)state;
-    const char *const bad[] = {"",     "-",    "+1",   "01",  "-01",  "1.",   ".5",       "1.e5", "1e",   "1e+",
-                               "1e5x", " 1",   "1 ",   "1,5", "0x10", "inf",  "nan",      "NaN",  "-inf", "1e999",
-                               "--1",  "1e5.", "1..2", "e5",  "1_0",  "-1e400", "Infinity", "١",    "1e+-5"};
+    const char *const bad[] = {"",    "-",      "+1",       "01",    "-01",  "1.",   ".5",   "1.e5",
+                               "1e",  "1e+",    "1e5x",     " 1",    "1 ",   "1,5",  "0x10", "inf",
+                               "nan", "NaN",    "-inf",     "1e999", "--1",  "1e5.", "1..2", "e5",
+                               "1_0", "-1e400", "Infinity", "١",     "1e+-5"};
     double value = 42;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(plim_parse_f64(bad[i], strlen(bad[i]), &value));
@@ -168,7 +169,8 @@ static bool take_comma(char folder[64])
     if (system(command) < 0) /* localedef may only warn: setlocale decides */
         return false;
     setenv("LOCPATH", path, 1);
-    return setlocale(LC_ALL, "de_DE.UTF-8") != NULL && strcmp(localeconv()->decimal_point, ",") == 0;
+    return setlocale(LC_ALL, "de_DE.UTF-8") != NULL &&
+           strcmp(localeconv()->decimal_point, ",") == 0;
 }
 
 int main(int argc, char **argv)
@@ -183,7 +185,8 @@ int main(int argc, char **argv)
     bool taken = take_comma(folder);
     folder_remove(folder); /* the locale stays loaded */
     if (!taken) {
-        puts("skipped: no locale with a decimal comma can be made here (localedef and de_DE are wanted)");
+        puts("skipped: no locale with a decimal comma can be made here (localedef and de_DE are "
+             "wanted)");
         return 77;
     }
     snprintf(shown, sizeof shown, "%.1f", 0.5);

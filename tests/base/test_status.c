@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Errors: the wording's frame, fields, cutting, and names that try to drive a terminal.  And the log. */
+ * Errors: the wording's frame, fields, cutting, and names that try to drive a terminal.  And the
+ * log. */
 #include "base_test.h"
 
 #include <errno.h>
@@ -96,7 +97,8 @@ static void wrapped(void **state)
     plim_fail_at(&err, PLIM_E_IO, (plim_where){.file = "inner", .offset = 3}, "broke");
     plim_where where = {.file = err.file, .tensor = "t", .offset = err.offset};
     plim_fail_at(&err, err.code, where, "because: %s", err.message);
-    assert_string_equal(err.message, "inner: tensor 't': because: inner: broke (at byte 3) (at byte 3)");
+    assert_string_equal(err.message,
+                        "inner: tensor 't': because: inner: broke (at byte 3) (at byte 3)");
     assert_string_equal(err.file, "inner");
 }
 
@@ -137,7 +139,8 @@ static const char *const hostile[][2] = {
     {"bare \x9b"
      "31m",
      "bare ?31m"},
-    {"\xc4\xa0the \xe2\x82\xac \xf0\x9f\x98\x80 \xc2\xa0", "\xc4\xa0the \xe2\x82\xac \xf0\x9f\x98\x80 \xc2\xa0"},
+    {"\xc4\xa0the \xe2\x82\xac \xf0\x9f\x98\x80 \xc2\xa0",
+     "\xc4\xa0the \xe2\x82\xac \xf0\x9f\x98\x80 \xc2\xa0"},
     {"\xe2\x9b\x84 \xc4\x9b", "\xe2\x9b\x84 \xc4\x9b"}, /* 9b inside a code point is no control */
     {"cut \xe2\x82", "cut \xe2\x82"},
 };
@@ -195,8 +198,8 @@ static void lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names), cmocka_unit_test(frame), cmocka_unit_test(system_errors),
-        cmocka_unit_test(wrapped), cmocka_unit_test(cut), cmocka_unit_test(tamed),
+        cmocka_unit_test(names),   cmocka_unit_test(frame), cmocka_unit_test(system_errors),
+        cmocka_unit_test(wrapped), cmocka_unit_test(cut),   cmocka_unit_test(tamed),
         cmocka_unit_test(lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,8 @@
 #include "base/utf8.h"
 #include "expected_utf8.h"
 
-/* Decode with one U+FFFD per maximal ill-formed prefix.  Returns the length; *incomplete as Python has it. */
+/* Decode with one U+FFFD per maximal ill-formed prefix.  Returns the length; *incomplete as Python
+ * has it. */
 static size_t replace(const char *bytes, size_t n, char *out, long *incomplete)
 {
     size_t length = 0;
@@ -37,7 +38,8 @@ static void cases(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof utf8_cases / sizeof utf8_cases[0]; i++) {
         const struct utf8_case *c = &utf8_cases[i];
-        char out[256], *exact = malloc(c->n + 1); /* of exact size: a sanitizer sees a byte too far */
+        char out[256],
+            *exact = malloc(c->n + 1); /* of exact size: a sanitizer sees a byte too far */
         long incomplete;
         memcpy(exact, c->bytes, c->n);
         exact = realloc(exact, c->n ? c->n : 1);
