@@ -15,9 +15,8 @@
 /* What streams to standard output while tokens come. */
 typedef struct stream {
     cli *c;
-    plim_decoder
-        *decoder; /* over prompt and continuation; NULL without tokenizer or with --no-prompt */
-    bool ids;     /* no tokenizer: ids between commas */
+    plim_decoder *decoder; /* over prompt and continuation; NULL where only the latter is shown */
+    bool ids;              /* no tokenizer: ids between commas */
     bool started;
     size_t text_bytes; /* of the continuation, written so far */
     plim_status status;
