@@ -113,13 +113,17 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest shared[] = {DIRECTORY("gpt2"),   DIRECTORY("qwen2"),   DIRECTORY("phi2"),
                                         DIRECTORY("whisper"), DIRECTORY("smollm2"), DIRECTORY("falcon")};
-    const struct CMUnitTest own[] = {DIRECTORY("gpt2_json"),  DIRECTORY("gpt2_pair"),   DIRECTORY("qwen2_pair"),
-                                     DIRECTORY("llama3"),     DIRECTORY("odd_added"),   DIRECTORY("digits"),
-                                     DIRECTORY("splits"),     DIRECTORY("roberta"),     DIRECTORY("holes"),
-                                     DIRECTORY("no_decoder")};
+    const struct CMUnitTest own[] = {
+        DIRECTORY("bloom"), DIRECTORY("deepseek"), DIRECTORY("digits"), DIRECTORY("falcon"),
+        DIRECTORY("fuse"), DIRECTORY("gpt2_bos"), DIRECTORY("gpt2_json"),
+        DIRECTORY("gpt2_pair"), DIRECTORY("holes"), DIRECTORY("inverted"), DIRECTORY("llama3"),
+        DIRECTORY("merged_next"), DIRECTORY("no_decoder"), DIRECTORY("o200k"),
+        DIRECTORY("odd_added"), DIRECTORY("qwen2_pair"), DIRECTORY("roberta"),
+        DIRECTORY("with_config")};
     if (argc > 1 && !strcmp(argv[1], "shared")) {
         root = PLIM_SOURCE_DIR "/../shared/data/tokenizers";
-        if (!plim_path_is_folder(root)) {
+        bool found;
+        if (plim_path_find_folder(&found, root, NULL) || !found) {
             fprintf(stderr, "SKIPPED: %s is not there\n", root);
             return 77;
         }
