@@ -240,7 +240,10 @@ static plim_status read_file(plim_tok_config *config, const plim_alloc *alloc, c
     plim_json *json;
     plim_json_event event;
     plim_status status = plim_path_join(path, sizeof path, directory, name, err);
-    if (status || !plim_path_is_file(path))
+    bool found = false;
+    if (!status)
+        status = plim_path_find_file(&found, path, err);
+    if (status || !found)
         return status;
     if ((status = plim_tok_json_open(&json, alloc, path, err)))
         return status;

@@ -113,7 +113,15 @@ plim_status plim_regex_open_raw(plim_regex **out, const plim_alloc *alloc, const
 void plim_regex_close(plim_regex **regex);
 
 /* What a thread needs to match. */
+/* PCRE2's memory, from our allocator. */
+typedef struct plim_regex_memory {
+    const plim_alloc *alloc;
+    plim_status refused; /* why the last refusal was one: NOMEM, BUDGET */
+} plim_regex_memory;
+
+/* Not to be moved while open. */
 typedef struct plim_matcher {
+    plim_regex_memory memory;
     pcre2_general_context *general;
     pcre2_match_context *context;
     pcre2_match_data *data;

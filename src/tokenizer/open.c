@@ -32,14 +32,19 @@ static plim_status load_directory(plim_tok *tok, const char *directory, const pl
     if (!status)
         status = plim_path_join(path, sizeof path, directory, "tokenizer.json", err);
     plim_where where = {path, NULL, -1};
-    if (!status && plim_path_is_file(path)) {
+    bool found = false;
+    if (!status)
+        status = plim_path_find_file(&found, path, err);
+    if (!status && found) {
         if (!(status = plim_load_json(tok, path, log, &lone_byte_level, err)))
             status = plim_tok_config_apply(&config, tok, err);
         if (!status && lone_byte_level)
             override_prefix_space(tok, &config);
     } else if (!status) {
         status = plim_path_join(path, sizeof path, directory, "vocab.json", err);
-        if (!status && !plim_path_is_file(path))
+        if (!status)
+            status = plim_path_find_file(&found, path, err);
+        if (!status && !found)
             status = plim_fail_at(err, PLIM_E_IO, (plim_where){directory, NULL, -1},
                                   "there is no tokenizer.json and no vocab.json with merges.txt");
         if (!status)

@@ -8,7 +8,7 @@
 #include "tokenizer/internal.h"
 
 struct plim_regex {
-    const plim_alloc *alloc;
+    plim_regex_memory memory;
     pcre2_code *code;
     void *jit_place;
     bool jit;
@@ -18,23 +18,35 @@ enum { MATCH_STEPS = 1000000, MATCH_STEPS_PER_BYTE = 16, HEAP_KIB = 64 * 1024, M
 
 static void *hook_alloc(size_t bytes, void *user)
 {
-    const plim_alloc *alloc = user;
-    return alloc->alloc(alloc, bytes, NULL);
+    plim_regex_memory *memory = user;
+    plim_error why = {.code = PLIM_E_NOMEM};
+    void *ptr = memory->alloc->alloc(memory->alloc, bytes, &why);
+    if (!ptr)
+        memory->refused = why.code;
+    return ptr;
 }
 
 static void hook_free(void *ptr, void *user)
 {
-    const plim_alloc *alloc = user;
-    alloc->free(alloc, ptr);
+    const plim_regex_memory *memory = user;
+    memory->alloc->free(memory->alloc, ptr);
 }
 
-static plim_status compile_failed(int code, size_t offset, plim_where where, plim_error *err)
+/* PCRE2 says that it got no memory; the ledger knows why. */
+static plim_status memory_failed(plim_status refused, plim_where where, const char *what, plim_error *err)
+{
+    if (refused == PLIM_E_BUDGET)
+        return plim_fail_at(err, refused, where, "%s would cross the memory line; raise --memory", what);
+    return plim_fail_at(err, PLIM_E_NOMEM, where, "the system gave no memory: %s", what);
+}
+
+static plim_status compile_failed(int code, size_t offset, plim_status refused, plim_where where, plim_error *err)
 {
     PCRE2_UCHAR text[128];
     if (pcre2_get_error_message(code, text, sizeof text) < 0)
         text[0] = 0;
     if (code == PCRE2_ERROR_HEAP_FAILED)
-        return plim_fail_at(err, PLIM_E_NOMEM, where, "no memory for a pattern");
+        return memory_failed(refused, where, "compiling a pattern", err);
     bool large = code == PCRE2_ERROR_PATTERN_TOO_LARGE || code == PCRE2_ERROR_QUANTIFIER_TOO_BIG ||
                  code == PCRE2_ERROR_PARENTHESES_NEST_TOO_DEEP || code == PCRE2_ERROR_PARENTHESES_STACK_CHECK ||
                  code == PCRE2_ERROR_PATTERN_STRING_TOO_LONG || code == PCRE2_ERROR_PATTERN_TOO_COMPLICATED;
@@ -49,22 +61,23 @@ plim_status plim_regex_open_raw(plim_regex **out, const plim_alloc *alloc, const
     plim_regex *regex = plim_new(alloc, 1, sizeof *regex, err);
     if (!regex)
         return plim_tok_nomem(err);
-    regex->alloc = alloc;
-    pcre2_general_context *general = pcre2_general_context_create(hook_alloc, hook_free, (void *)alloc);
+    regex->memory.alloc = alloc;
+    pcre2_general_context *general = pcre2_general_context_create(hook_alloc, hook_free, &regex->memory);
     pcre2_compile_context *context = general ? pcre2_compile_context_create(general) : NULL;
     int code = PCRE2_ERROR_HEAP_FAILED;
     PCRE2_SIZE offset = 0;
     if (context) {
         pcre2_set_newline(context, PCRE2_NEWLINE_LF);
         pcre2_set_parens_nest_limit(context, MAX_PARENTHESES);
-        regex->code = pcre2_compile((PCRE2_SPTR)pattern, bytes, options | PCRE2_UTF | PCRE2_UCP, &code, &offset,
+        regex->code = pcre2_compile((PCRE2_SPTR)pattern, bytes, options | PCRE2_UTF, &code, &offset,
                                     context);
     }
     pcre2_compile_context_free(context);
     pcre2_general_context_free(general);
     if (!regex->code) {
+        plim_status refused = regex->memory.refused;
         plim_regex_close(&regex);
-        return compile_failed(code, offset, where, err);
+        return compile_failed(code, offset, refused, where, err);
     }
     size_t jit_bytes = 0;
     if (pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0 &&
@@ -94,7 +107,7 @@ plim_status plim_regex_open(plim_regex **out, const plim_alloc *alloc, const cha
     plim_status status = plim_regex_translate(&translated, &length, alloc, pattern, bytes, where, err);
     if (status)
         return status;
-    status = plim_regex_open_raw(out, alloc, translated, length, 0, where, err);
+    status = plim_regex_open_raw(out, alloc, translated, length, PCRE2_UCP, where, err);
     plim_delete(alloc, translated);
     return status;
 }
@@ -103,7 +116,7 @@ void plim_regex_close(plim_regex **regex)
 {
     if (!*regex)
         return;
-    const plim_alloc *alloc = (*regex)->alloc;
+    const plim_alloc *alloc = (*regex)->memory.alloc;
     pcre2_code_free((*regex)->code);
     plim_delete(alloc, (*regex)->jit_place);
     plim_delete(alloc, *regex);
@@ -112,15 +125,16 @@ void plim_regex_close(plim_regex **regex)
 
 plim_status plim_matcher_open(plim_matcher *matcher, const plim_alloc *alloc, plim_error *err)
 {
-    *matcher = (plim_matcher){0};
-    matcher->general = pcre2_general_context_create(hook_alloc, hook_free, (void *)alloc);
+    *matcher = (plim_matcher){.memory = {.alloc = alloc}};
+    matcher->general = pcre2_general_context_create(hook_alloc, hook_free, &matcher->memory);
     if (matcher->general) {
         matcher->context = pcre2_match_context_create(matcher->general);
         matcher->data = pcre2_match_data_create(1, matcher->general);
     }
     if (!matcher->context || !matcher->data) {
+        plim_status refused = matcher->memory.refused;
         plim_matcher_close(matcher);
-        return plim_fail(err, PLIM_E_NOMEM, "no memory to match patterns");
+        return memory_failed(refused, PLIM_NOWHERE, "matching patterns", err);
     }
     pcre2_set_heap_limit(matcher->context, HEAP_KIB);
     return PLIM_OK;
@@ -134,10 +148,10 @@ void plim_matcher_close(plim_matcher *matcher)
     *matcher = (plim_matcher){0};
 }
 
-static plim_status match_failed(int code, size_t bytes, plim_error *err)
+static plim_status match_failed(int code, plim_status refused, size_t bytes, plim_error *err)
 {
     if (code == PCRE2_ERROR_NOMEMORY)
-        return plim_fail(err, PLIM_E_NOMEM, "no memory to match a pattern on %zu bytes of text", bytes);
+        return memory_failed(refused, PLIM_NOWHERE, "matching a pattern", err);
     return plim_fail(err, PLIM_E_LIMIT,
                      "a pattern of the tokenizer backtracks without bound on %zu bytes of text (PCRE2 error %d)",
                      bytes, code);
@@ -161,5 +175,5 @@ plim_status plim_regex_search(const plim_regex *regex, plim_matcher *matcher, co
         return PLIM_OK;
     }
     *begin = *end = SIZE_MAX;
-    return code == PCRE2_ERROR_NOMATCH ? PLIM_OK : match_failed(code, bytes, err);
+    return code == PCRE2_ERROR_NOMATCH ? PLIM_OK : match_failed(code, matcher->memory.refused, bytes, err);
 }

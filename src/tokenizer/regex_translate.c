@@ -560,7 +560,7 @@ plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_cla
     *out = NULL;
     plim_status status = put_class(&t, which);
     if (!status)
-        status = plim_regex_open_raw(out, alloc, t.out, t.used, 0, PLIM_NOWHERE, err);
+        status = plim_regex_open_raw(out, alloc, t.out, t.used, PCRE2_UCP, PLIM_NOWHERE, err);
     plim_delete(alloc, t.out);
     return status;
 }
