@@ -297,11 +297,47 @@ static void test_many_shards(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+/* More shards than any checkpoint has, and the name of a tensor that is too long: refused before a
+ * shard is opened. */
+static void test_caps(void **state)
+{
+    enum { MANY = 16385, LONG = 4097 };
+    plim_error err;
+    char *text = malloc(MANY * 24 + 100);
+    assert_non_null(text);
+    size_t used = (size_t)sprintf(text, "{\"weight_map\":{"), last = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        used += (size_t)sprintf(text + used, "%s\"%u\":", i ? "," : "", i);
+        last = used;
+        used += (size_t)sprintf(text + used, "\"s%u\"", i);
+    }
+    sprintf(text + used, "}}");
+    put_text(*state, INDEX, text);
+    path_fails(*state, PLIM_E_LIMIT, &err);
+    assert_string_equal(err.tensor, "16384");
+    assert_int_equal(err.offset, last);
+    used = (size_t)sprintf(text, "{\"weight_map\":{\"");
+    memset(text + used, 'n', LONG);
+    sprintf(text + used + LONG, "\":\"1.safetensors\"}}");
+    put_text(*state, INDEX, text);
+    path_fails(*state, PLIM_E_LIMIT, &err);
+    assert_int_equal(err.offset, used - 1);
+    free(text);
+}
+
 /* Each allocation refused, once and from then on: the refusal comes back, nothing stays, the next
- * try works. */
+ * try works.  The names fill blocks of their own, and stand in no order. */
 static void test_allocations(void **state)
 {
+    char big[3000], header[3200];
+    memset(big, 'n', sizeof big - 1);
+    big[sizeof big - 1] = 0;
+    snprintf(header, sizeof header,
+             "{\"%s\":{\"dtype\":\"F3\",\"shape\":[1],\"data_offsets\":[4,5]},"
+             "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+             big);
     put_shards(*state);
+    put_tensors(*state, "1.safetensors", header, 5);
     put_text(*state, INDEX, GOOD);
     put_text(*state, "config.json", "{\"model_type\":\"x\"}");
     plim_checkpoint_where where = {.path = *state};
@@ -319,7 +355,7 @@ static void test_allocations(void **state)
             status = plim_stored_open(&set, &c.alloc, &where, NULL, &err);
             if (!status) {
                 assert_true(c.calls < k);
-                assert_int_equal(set->tensor_count, 2);
+                assert_int_equal(set->tensor_count, 3);
                 plim_stored_close(&set);
             } else {
                 assert_int_equal(status, PLIM_E_BUDGET);
@@ -343,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_good, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_direct_path, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_many_shards, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_caps, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_allocations, folder_make, folder_remove),
     };
     return cmocka_run_group_tests_name("shard index", tests, NULL, NULL);
