@@ -154,9 +154,8 @@ plim_status json_keys_add(plim_json *json)
         entry = 2;
     plim_status status = PLIM_OK;
     if (frame->keys_cap == 0) {
-        const uint64_t *list = json->slots + frame->keys_start;
         for (size_t i = 0; i < frame->keys_count; i++)
-            if (list[i] == entry)
+            if (json->slots[frame->keys_start + i] == entry)
                 return duplicate(json);
         if (frame->keys_count < LIST_KEYS) {
             if (frame->keys_start + frame->keys_count >= json->slots_cap)

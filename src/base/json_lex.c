@@ -244,15 +244,19 @@ static plim_status gather_string(plim_json *json)
         char *p = json->buffer + json->pos, *end = json->buffer + json->end;
         size_t n = (size_t)(scan_plain(p, end, &high) - p);
         bool cut = checked < json->spill_bytes; /* a code point that began before the refill */
-        plim_status status = spill(json, p, n);
-        json->pos += n;
+        /* what is within the limit is looked at first: so an error does not hang on the reads */
+        size_t room = json->limits.string_bytes - json->spill_bytes, take = n < room ? n : room;
+        plim_status status = spill(json, p, take);
+        json->pos += take;
         bool more = json->pos == json->end;
         if (status == PLIM_OK && !high && !cut)
             checked = json->spill_bytes;
         else if (status == PLIM_OK)
-            status = check_utf8(json, &checked, json_here(json), !more);
+            status = check_utf8(json, &checked, json_here(json), !more && take == n);
         if (status != PLIM_OK)
             return status;
+        if (take < n)
+            return too_long(json);
         if (more) {
             if (!refill(json))
                 return ends_in(json, "a string");
@@ -278,11 +282,9 @@ plim_status json_lex_string(plim_json *json)
     bool high;
     char *p = json->buffer + json->pos, *end = json->buffer + json->end;
     const char *stop = scan_plain(p, end, &high);
-    if (stop == end || *stop != '"')
-        return gather_string(json);
     size_t n = (size_t)(stop - p);
-    if (n > json->limits.string_bytes)
-        return too_long(json);
+    if (stop == end || *stop != '"' || n > json->limits.string_bytes)
+        return gather_string(json);
     if (high) {
         size_t bad = plim_utf8_first_bad(p, n);
         if (bad < n)

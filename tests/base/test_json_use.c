@@ -58,6 +58,29 @@ static void string_cap(void **state)
                      PLIM_E_LIMIT);
     assert_int_equal(err.offset, 15);
 
+    /* what is wrong before the cap is found first, whatever the size of the reads */
+    static const char *const both[] = {"\"123\xff"
+                                       "456\"",
+                                       "\"1234\xc3"
+                                       "45\"",
+                                       "\"1234\xc3\xa9\"",
+                                       "\"12345\xff\"",
+                                       "\"123456\x01\"",
+                                       "\"1234\xc3\""};
+    static const struct {
+        plim_status code;
+        int offset;
+    } first[] = {{PLIM_E_FORMAT, 4}, {PLIM_E_LIMIT, 0}, {PLIM_E_LIMIT, 0},
+                 {PLIM_E_LIMIT, 0},  {PLIM_E_LIMIT, 0}, {PLIM_E_FORMAT, 5}};
+    for (size_t i = 0; i < sizeof both / sizeof both[0]; i++) {
+        for (size_t step = 1; step < 12; step++) {
+            drip d = {both[i], strlen(both[i]), step, 0, SIZE_MAX};
+            assert_int_equal(read_through(drip_open(&d, plim_alloc_system(), &five), &err),
+                             first[i].code);
+            assert_int_equal(err.offset, DRIP_BASE + first[i].offset);
+        }
+    }
+
     /* the default, 16 MiB, with the memory that takes */
     const size_t cap = (size_t)16 << 20;
     char *text = malloc(cap + 4);
