@@ -253,7 +253,7 @@ typedef struct plim_model_options {
     uint32_t context;           /* KV positions per session; 0: min(what the model was made for, 4096) */
     plim_dtype kv_dtype;        /* F32, F16, BF16; AUTO: F32 when the run type is F32, else F16 */
     uint32_t prefill_chunk;     /* rows per pass; 0: the plan's choice, 256 */
-    uint32_t sessions;          /* how many sessions are paid for at open; default 1 */
+    uint32_t sessions;          /* how many sessions are paid for at open; default 1; 0: weights alone */
     const char *revision;       /* for names: branch, tag or commit; NULL: main */
     const char *subfolder;
     const char *variant;        /* model.VARIANT.safetensors */
