@@ -18,7 +18,8 @@ static plim_where where(const plim_json *json, int64_t offset)
     return (plim_where){.file = json->source.file, .offset = offset};
 }
 
-plim_status json_fail(plim_json *json, plim_status code, int64_t offset, const char *format, ...)
+plim_status plim_json_break(plim_json *json, plim_status code, int64_t offset, const char *format,
+                            ...)
 {
     char text[512];
     va_list args;
@@ -41,7 +42,7 @@ plim_status plim_json_fail(const plim_json *json, plim_error *err, plim_status c
     return plim_fail_at(err, code, where(json, json->offset), "%s", text);
 }
 
-const char *json_byte_name(int c, char *buf)
+const char *plim_json_byte_name(int c, char *buf)
 {
     if (c < 0)
         return "the end";
@@ -87,19 +88,20 @@ static plim_status unexpected(plim_json *json, int c, const char *want)
     if (c == JSON_FAILED)
         return json->status;
     if (c != JSON_NO_BYTE)
-        return json_fail(json, PLIM_E_FORMAT, json_here(json), "want %s, found %s", want,
-                         json_byte_name(c, name));
+        return plim_json_break(json, PLIM_E_FORMAT, json_here(json), "want %s, found %s", want,
+                               plim_json_byte_name(c, name));
     if (json->depth == 0)
-        return json_fail(json, PLIM_E_TRUNC, json_here(json), "the document is empty");
-    return json_fail(json, PLIM_E_TRUNC, json_here(json), "the document ends in the middle of %s",
-                     json->frames[json->depth - 1].object ? "an object" : "an array");
+        return plim_json_break(json, PLIM_E_TRUNC, json_here(json), "the document is empty");
+    return plim_json_break(json, PLIM_E_TRUNC, json_here(json),
+                           "the document ends in the middle of %s",
+                           json->frames[json->depth - 1].object ? "an object" : "an array");
 }
 
 static plim_status push(plim_json *json, bool object)
 {
     if (json->depth >= json->limits.depth)
-        return json_fail(json, PLIM_E_LIMIT, json->offset, "nested more than %zu deep",
-                         json->limits.depth);
+        return plim_json_break(json, PLIM_E_LIMIT, json->offset, "nested more than %zu deep",
+                               json->limits.depth);
     plim_error why;
     plim_status status = plim_grow(json->alloc, &json->frames, &json->frames_cap, json->depth + 1,
                                    sizeof *json->frames, &why);
@@ -141,26 +143,26 @@ static plim_status value(plim_json *json, int c)
     case '"':
         json->event = PLIM_JSON_STRING;
         json->pos++;
-        return json_lex_string(json);
+        return plim_json_lex_string(json);
     case '{':
     case '[':
         return push(json, c == '{');
     case 't':
-        status = json_lex_word(json, "true");
+        status = plim_json_lex_word(json, "true");
         json->event = PLIM_JSON_TRUE;
         return status;
     case 'f':
-        status = json_lex_word(json, "false");
+        status = plim_json_lex_word(json, "false");
         json->event = PLIM_JSON_FALSE;
         return status;
     case 'n':
-        status = json_lex_word(json, "null");
+        status = plim_json_lex_word(json, "null");
         json->event = PLIM_JSON_NULL;
         return status;
     default:
         if (c == '-' || (c >= '0' && c <= '9')) {
             json->event = PLIM_JSON_NUMBER;
-            return json_lex_number(json);
+            return plim_json_lex_number(json);
         }
         return unexpected(json, c, "a value");
     }
@@ -174,9 +176,9 @@ static plim_status key(plim_json *json, int c)
     json->event = PLIM_JSON_KEY;
     json->state = JSON_WANT_COLON;
     json->pos++;
-    plim_status status = json_lex_string(json);
+    plim_status status = plim_json_lex_string(json);
     if (status == PLIM_OK && !json->limits.keep_duplicates)
-        status = json_keys_add(json);
+        status = plim_json_keys_add(json);
     return status;
 }
 

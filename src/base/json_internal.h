@@ -69,16 +69,16 @@ struct plim_json {
 };
 
 /* Fail for good, at an offset in the file. */
-plim_status json_fail(plim_json *json, plim_status code, int64_t offset, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+plim_status plim_json_break(plim_json *json, plim_status code, int64_t offset, const char *format,
+                            ...) __attribute__((format(printf, 4, 5)));
 
 /* "'x'" or "byte 0x07" or "the end", for messages; buf has room for 16. */
-const char *json_byte_name(int c, char *buf);
+const char *plim_json_byte_name(int c, char *buf);
 
 /* ---- json_lex.c ---- */
 
 /* The next byte that is not whitespace, not consumed yet; JSON_NO_BYTE, JSON_FAILED. */
-int json_peek_slow(plim_json *json);
+int plim_json_peek_slow(plim_json *json);
 static inline int json_peek(plim_json *json)
 {
     if (json->pos < json->end) {
@@ -93,7 +93,7 @@ static inline int json_peek(plim_json *json)
             }
         }
     }
-    return json_peek_slow(json);
+    return plim_json_peek_slow(json);
 }
 
 /* The file offset of the byte at pos. */
@@ -103,14 +103,14 @@ static inline int64_t json_here(const plim_json *json)
 }
 
 /* pos is behind the opening quote.  Sets text; consumes the closing quote. */
-plim_status json_lex_string(plim_json *json);
+plim_status plim_json_lex_string(plim_json *json);
 /* pos is at the first byte.  Sets text. */
-plim_status json_lex_number(plim_json *json);
-plim_status json_lex_word(plim_json *json, const char *word);
+plim_status plim_json_lex_number(plim_json *json);
+plim_status plim_json_lex_word(plim_json *json, const char *word);
 
 /* ---- json_keys.c ---- */
 
 /* Enter json->text into the innermost object; FORMAT when it is there already. */
-plim_status json_keys_add(plim_json *json);
+plim_status plim_json_keys_add(plim_json *json);
 
 #endif

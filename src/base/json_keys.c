@@ -142,11 +142,11 @@ static plim_status list_to_table(plim_json *json, json_frame *frame)
 static plim_status duplicate(plim_json *json)
 {
     int shown = json->text_bytes < 200 ? (int)json->text_bytes : 200;
-    return json_fail(json, PLIM_E_FORMAT, json->offset, "duplicate key \"%.*s\"", shown,
-                     json->text);
+    return plim_json_break(json, PLIM_E_FORMAT, json->offset, "duplicate key \"%.*s\"", shown,
+                           json->text);
 }
 
-plim_status json_keys_add(plim_json *json)
+plim_status plim_json_keys_add(plim_json *json)
 {
     json_frame *frame = &json->frames[json->depth - 1];
     uint64_t entry = hash(json->text, json->text_bytes, json->seed) & ~(uint64_t)1;

@@ -49,7 +49,7 @@ static inline int look(plim_json *json)
     return (unsigned char)json->buffer[json->pos];
 }
 
-int json_peek_slow(plim_json *json)
+int plim_json_peek_slow(plim_json *json)
 {
     for (;;) {
         const char *p = json->buffer + json->pos, *end = json->buffer + json->end;
@@ -67,8 +67,8 @@ static plim_status ends_in(plim_json *json, const char *what)
 {
     if (json->state == JSON_BROKEN)
         return json->status;
-    return json_fail(json, PLIM_E_TRUNC, json_here(json), "the document ends in the middle of %s",
-                     what);
+    return plim_json_break(json, PLIM_E_TRUNC, json_here(json),
+                           "the document ends in the middle of %s", what);
 }
 
 /* ---- strings ---- */
@@ -113,13 +113,13 @@ static inline const char *scan_plain(const char *p, const char *end, bool *high)
 
 static plim_status too_long(plim_json *json)
 {
-    return json_fail(json, PLIM_E_LIMIT, json->offset, "a string of more than %zu bytes",
-                     json->limits.string_bytes);
+    return plim_json_break(json, PLIM_E_LIMIT, json->offset, "a string of more than %zu bytes",
+                           json->limits.string_bytes);
 }
 
 static plim_status bad_utf8(plim_json *json, int64_t offset)
 {
-    return json_fail(json, PLIM_E_FORMAT, offset, "a string that is not valid UTF-8");
+    return plim_json_break(json, PLIM_E_FORMAT, offset, "a string that is not valid UTF-8");
 }
 
 static plim_status spill(plim_json *json, const char *bytes, size_t n)
@@ -170,8 +170,8 @@ static plim_status hex4(plim_json *json, uint32_t *out)
                              ? (uint32_t)((c | 0x20) - 'a' + 10)
                              : 16;
         if (digit == 16)
-            return json_fail(json, PLIM_E_FORMAT, json_here(json),
-                             "\\u wants four hexadecimal digits");
+            return plim_json_break(json, PLIM_E_FORMAT, json_here(json),
+                                   "\\u wants four hexadecimal digits");
         value = value << 4 | digit;
         json->pos++;
     }
@@ -194,16 +194,16 @@ static plim_status unicode_escape(plim_json *json, int64_t start)
             if (c < 0)
                 return ends_in(json, "a string");
             if (c != want[i])
-                return json_fail(json, PLIM_E_FORMAT, start, "a lone surrogate, \\u%04x", cp);
+                return plim_json_break(json, PLIM_E_FORMAT, start, "a lone surrogate, \\u%04x", cp);
         }
         status = hex4(json, &low);
         if (status != PLIM_OK)
             return status;
         if (low < 0xdc00 || low > 0xdfff)
-            return json_fail(json, PLIM_E_FORMAT, start, "a lone surrogate, \\u%04x", cp);
+            return plim_json_break(json, PLIM_E_FORMAT, start, "a lone surrogate, \\u%04x", cp);
         cp = 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
     } else if (cp >= 0xdc00 && cp < 0xe000) {
-        return json_fail(json, PLIM_E_FORMAT, start, "a lone surrogate, \\u%04x", cp);
+        return plim_json_break(json, PLIM_E_FORMAT, start, "a lone surrogate, \\u%04x", cp);
     }
     return spill(json, utf8, plim_utf8_encode(cp, utf8));
 }
@@ -220,8 +220,8 @@ static plim_status escape(plim_json *json)
     const char *found = c ? strchr(from, c) : NULL;
     if (!found && c != 'u') {
         char name[16];
-        return json_fail(json, PLIM_E_FORMAT, start, "no such escape, a backslash and %s",
-                         json_byte_name(c, name));
+        return plim_json_break(json, PLIM_E_FORMAT, start, "no such escape, a backslash and %s",
+                               plim_json_byte_name(c, name));
     }
     json->pos++;
     return found ? spill(json, &to[found - from], 1) : unicode_escape(json, start);
@@ -229,9 +229,9 @@ static plim_status escape(plim_json *json)
 
 static plim_status control_character(plim_json *json)
 {
-    return json_fail(json, PLIM_E_FORMAT, json_here(json),
-                     "control character 0x%02x in a string, want an escape",
-                     (unsigned)(unsigned char)json->buffer[json->pos]);
+    return plim_json_break(json, PLIM_E_FORMAT, json_here(json),
+                           "control character 0x%02x in a string, want an escape",
+                           (unsigned)(unsigned char)json->buffer[json->pos]);
 }
 
 /* A string with escapes, or one that goes past the buffer's end. */
@@ -277,7 +277,7 @@ static plim_status gather_string(plim_json *json)
     return PLIM_OK;
 }
 
-plim_status json_lex_string(plim_json *json)
+plim_status plim_json_lex_string(plim_json *json)
 {
     bool high;
     char *p = json->buffer + json->pos, *end = json->buffer + json->end;
@@ -362,7 +362,7 @@ static inline bool short_integer(plim_json *json)
     return true;
 }
 
-plim_status json_lex_number(plim_json *json)
+plim_status plim_json_lex_number(plim_json *json)
 {
     size_t n = 0;
     if (short_integer(json))
@@ -373,8 +373,8 @@ plim_status json_lex_number(plim_json *json)
             json->number[n++] = *p++;
         json->pos = (size_t)(p - json->buffer);
         if (p < end && n == PLIM_NUMBER_BYTES && is_number_byte(*p))
-            return json_fail(json, PLIM_E_LIMIT, json->offset, "a number of more than %d bytes",
-                             PLIM_NUMBER_BYTES);
+            return plim_json_break(json, PLIM_E_LIMIT, json->offset,
+                                   "a number of more than %d bytes", PLIM_NUMBER_BYTES);
         if (p < end || !refill(json))
             break;
     }
@@ -391,11 +391,11 @@ plim_status json_lex_number(plim_json *json)
         return ends_in(json, "a number");
     char name[16];
     int found = good < n ? (unsigned char)json->number[good] : look(json);
-    return json_fail(json, PLIM_E_FORMAT, json->offset + (int64_t)good,
-                     "a number wants %s, found %s", want, json_byte_name(found, name));
+    return plim_json_break(json, PLIM_E_FORMAT, json->offset + (int64_t)good,
+                           "a number wants %s, found %s", want, plim_json_byte_name(found, name));
 }
 
-plim_status json_lex_word(plim_json *json, const char *word)
+plim_status plim_json_lex_word(plim_json *json, const char *word)
 {
     for (const char *w = word; *w; w++, json->pos++) {
         int c = look(json);
@@ -403,8 +403,8 @@ plim_status json_lex_word(plim_json *json, const char *word)
             return ends_in(json, word);
         if (c != *w) {
             char name[16];
-            return json_fail(json, PLIM_E_FORMAT, json_here(json), "want %s, found %s", word,
-                             json_byte_name(c, name));
+            return plim_json_break(json, PLIM_E_FORMAT, json_here(json), "want %s, found %s", word,
+                                   plim_json_byte_name(c, name));
         }
     }
     return PLIM_OK;
