@@ -69,7 +69,11 @@ static plim_status read_model(plim_plan *p, const char *path, const plim_model_o
     status = plim_path_join(p->config, sizeof p->config, p->stored->directory, "config.json", err);
     if (status)
         return status;
-    if (!plim_path_is_file(p->config))
+    bool found;
+    status = plim_path_find_file(&found, p->config, err);
+    if (status)
+        return status;
+    if (!found)
         p->config[0] = 0;
     status = plim_skeleton_open(&p->skeleton, alloc, p->config[0] ? p->config : NULL, err);
     return status ? status : plim_skeleton_match(p->skeleton, p->stored, &p->context->log, err);

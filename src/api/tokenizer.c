@@ -13,7 +13,11 @@ plim_tokenizer *plim_tokenizer_ref(plim_tokenizer *tokenizer)
 
 plim_status plim_find_folder(char *folder, size_t cap, const char *path, const char *subfolder, plim_error *err)
 {
-    if (plim_path_is_file(path)) {
+    bool is_file;
+    plim_status status = plim_path_find_file(&is_file, path, err);
+    if (status)
+        return status;
+    if (is_file) {
         const char *slash = strrchr(path, '/');
         size_t bytes = slash ? (size_t)(slash - path) : 1;
         if (bytes + 1 > cap)

@@ -187,16 +187,25 @@ long plim_file_peek(const char *path, char *buf, size_t cap)
 
 /* ---- paths ---- */
 
-bool plim_path_is_file(const char *path)
+static plim_status find(bool *found, const char *path, mode_t type, plim_error *err)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    *found = false;
+    if (stat(path, &st) == 0)
+        *found = (st.st_mode & S_IFMT) == type;
+    else if (errno != ENOENT && errno != ENOTDIR)
+        return plim_fail_errno(err, errno, at(path, -1), "cannot be examined");
+    return PLIM_OK;
 }
 
-bool plim_path_is_folder(const char *path)
+plim_status plim_path_find_file(bool *found, const char *path, plim_error *err)
 {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return find(found, path, S_IFREG, err);
+}
+
+plim_status plim_path_find_folder(bool *found, const char *path, plim_error *err)
+{
+    return find(found, path, S_IFDIR, err);
 }
 
 plim_status plim_path_join(char *buf, size_t cap, const char *dir, const char *name,

@@ -108,10 +108,12 @@ static plim_status read_config(char name[256], const plim_alloc *alloc, const ch
 {
     char path[PLIM_PATH_BYTES];
     name[0] = 0;
+    bool found = false, seen = false;
     plim_status status = plim_path_join(path, sizeof path, directory, "config.json", err);
-    if (status || !plim_path_is_file(path))
+    if (!status)
+        status = plim_path_find_file(&found, path, err);
+    if (status || !found)
         return status;
-    bool seen = false;
     plim_json *json;
     status = plim_json_open_path(&json, alloc, path, MAX_CONFIG_BYTES, NULL, err);
     if (!status)
@@ -248,9 +250,9 @@ static plim_status try_name(plim_found *found, const char *name, bool *taken, pl
 {
     plim_status status =
         plim_path_join(found->path, sizeof found->path, found->directory, name, err);
-    *taken = !status && plim_path_is_file(found->path);
     found->is_index = strstr(name, ".safetensors.index.") != NULL;
-    return status;
+    *taken = false;
+    return status ? status : plim_path_find_file(taken, found->path, err);
 }
 
 static plim_status take_folder(plim_found *found, const plim_alloc *alloc, const char *variant,
@@ -313,7 +315,10 @@ plim_status plim_discover(plim_found *out, const plim_alloc *alloc,
                          plim_shorten(subfolder).text);
     if ((status = plim_path_join(out->directory, sizeof out->directory, out->path, subfolder, err)))
         return status;
-    if (!plim_path_is_folder(out->directory))
+    bool found;
+    if ((status = plim_path_find_folder(&found, out->directory, err)))
+        return status;
+    if (!found)
         return plim_fail_at(err, PLIM_E_IO, (plim_where){out->directory, NULL, -1},
                             "there is no such folder in the checkpoint");
     return take_folder(out, alloc, variant, log, err);

@@ -372,11 +372,11 @@ static plim_status open_source(file_source *source, char *path, const char *dire
     source->path = path;
     source->at = 0;
     status = plim_file_open(&source->file, path, err);
-    if (status == PLIM_E_IO && !plim_path_is_file(path)) {
-        *there = false;
+    if (status == PLIM_E_IO && plim_path_find_file(there, path, NULL) == PLIM_OK && !*there) {
         plim_error_clear(err);
         return PLIM_OK;
     }
+    *there = true;
     return status;
 }
 

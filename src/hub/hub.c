@@ -120,17 +120,22 @@ static plim_status read_ref(char commit[COMMIT_DIGITS + 1], const char *reposito
                             const char *revision, bool *found, plim_error *err)
 {
     char refs[4096], path[4096], text[COMMIT_DIGITS + 9] = {0};
+    *found = false;
     plim_status status = plim_path_join(refs, sizeof refs, repository, "refs", err);
     if (!status)
         status = plim_path_join(path, sizeof path, refs, revision, err);
-    *found = !status && plim_path_is_file(path);
-    if (!*found)
+    if (!status)
+        status = plim_path_find_file(found, path, err);
+    if (status || !*found)
         return status;
     plim_file file;
     if ((status = plim_file_open(&file, path, err)))
         return status;
-    size_t got = 0;
-    status = plim_file_read_some(&file, path, text, sizeof text - 1, 0, &got, err);
+    size_t got = 0, more = 1;
+    while (!status && more && got < sizeof text - 1) {
+        status = plim_file_read_some(&file, path, text + got, sizeof text - 1 - got, got, &more, err);
+        got += more;
+    }
     plim_file_close(&file);
     if (status)
         return status;
@@ -160,7 +165,8 @@ static plim_status look_up(char *path, size_t cap, const request *r, const char 
     if ((status = plim_path_join(snapshots, sizeof snapshots, repository, "snapshots", err)) ||
         (status = plim_path_join(path, cap, snapshots, commit, err)))
         return status;
-    return plim_path_is_folder(path) ? PLIM_OK : not_there(r, cache_dir, err);
+    status = plim_path_find_folder(&found, path, err);
+    return status || found ? status : not_there(r, cache_dir, err);
 }
 
 plim_status plim_hub_resolve(char *path, size_t cap, const plim_hub_query *query, plim_error *err)

@@ -108,12 +108,26 @@ static void what_may_be_opened(void **state)
     assert_int_equal(file.fd, -1);
     plim_file_close(&file);
 
-    assert_true(plim_path_is_file(in("to-plain")));
-    assert_false(plim_path_is_file(folder));
-    assert_false(plim_path_is_file(in("fifo")));
-    assert_false(plim_path_is_file(in("missing")));
-    assert_true(plim_path_is_folder(folder));
-    assert_false(plim_path_is_folder(in("plain")));
+    static const struct {
+        const char *name;
+        bool file, folder;
+    } found[] = {{"to-plain", true, false},  {"plain", true, false},    {".", false, true},
+                 {"fifo", false, false},     {"missing", false, false}, {"missing/x", false, false},
+                 {"plain/x", false, false}};
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+        bool is;
+        assert_int_equal(plim_path_find_file(&is, in(found[i].name), &err), PLIM_OK);
+        assert_int_equal(is, found[i].file);
+        assert_int_equal(plim_path_find_folder(&is, in(found[i].name), &err), PLIM_OK);
+        assert_int_equal(is, found[i].folder);
+    }
+    /* what can't be looked at is not "not there" */
+    bool is = true;
+    assert_int_equal(symlink("ring", in("ring")), 0);
+    assert_int_equal(plim_path_find_file(&is, in("ring"), &err), PLIM_E_IO);
+    assert_string_equal(err.file, in("ring"));
+    assert_false(is);
+    assert_int_equal(plim_path_find_folder(&is, in("ring"), NULL), PLIM_E_IO);
 }
 
 static void reading(void **state)
@@ -302,7 +316,7 @@ static void writing(void **state)
     assert_int_equal(plim_writer_write(&writer, NULL, 0, &err), PLIM_OK);
     assert_int_equal(plim_writer_write(&writer, "world", 5, &err), PLIM_OK);
     assert_int_equal(writer.bytes, 11);
-    assert_false(plim_path_is_file(path)); /* not before it is whole */
+    assert_int_not_equal(access(path, F_OK), 0); /* not before it is whole */
     assert_int_equal(entries(), before + 1);
     assert_int_equal(plim_writer_commit(&writer, &err), PLIM_OK);
     expect_text(path, "hello world");

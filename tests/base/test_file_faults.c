@@ -217,7 +217,7 @@ static void each_call_fails(void **state)
                 assert_true(strncmp(err.file, path, strlen(path)) == 0);
             }
             /* whole or not there */
-            if (plim_path_is_file(path)) {
+            if (access(path, F_OK) == 0) {
                 assert_int_equal(read_file(path, &back, &err), PLIM_OK);
                 assert_string_equal(back, text);
                 plim_delete(plim_alloc_system(), back);
