@@ -73,14 +73,20 @@ plim_status plim_context_open(plim_context **out, const plim_context_options *op
     plim_context_options_init(&o);
     if (options && options->size > sizeof(size_t))
         take_options(&o, sizeof o, options, options->size);
+    if (!o.baseline) {
+        plim_status read = plim_process_memory_read(&process, err);
+        if (read == PLIM_OK)
+            o.baseline = process.rss;
+        else if (o.memory_limit) /* a line that nobody can hold is not promised */
+            return read;
+        plim_error_clear(err);
+    }
     plim_context *c = plim_new(plim_alloc_system(), 1, sizeof *c, err);
     if (!c)
         return PLIM_E_NOMEM;
     c->refs = 1;
     c->memory_limit = o.memory_limit;
     c->baseline = o.baseline;
-    if (!c->baseline && plim_process_memory_read(&process, NULL) == PLIM_OK)
-        c->baseline = process.rss;
     if (o.allocator)
         c->allocator = *o.allocator;
     pthread_mutex_init(&c->log_lock, NULL);
