@@ -3,10 +3,11 @@
  * Attention for any vector length; included once by each instruction set's file, after simd_*.h,
  * products_simd.h and math_simd.h.
  *
- * Positions are taken in blocks of 64 at absolute bounds.  Of a block: scores (one vector of sums per
- * position and head, as in the products), weights relative to the largest score seen so far, then the
- * weighted values on top of y, shrunk by as much as the largest score has grown.  Places of a block that
- * lie outside [first, last] have weight 0, so that each sum has the same shape everywhere. */
+ * Positions are taken in blocks of 64 at absolute bounds.  Of a block: scores (one vector of sums
+ * per position and head, as in the products), weights relative to the largest score seen so far,
+ * then the weighted values on top of y, shrunk by as much as the largest score has grown.  Places
+ * of a block that lie outside [first, last] have weight 0, so that each sum has the same shape
+ * everywhere. */
 #ifndef PLIM_KERNELS_ATTENTION_SIMD_H
 #define PLIM_KERNELS_ATTENTION_SIMD_H
 
@@ -44,13 +45,16 @@ SIMD_INLINE void score_4(float score[][BLOCK], size_t i, const float *q, const p
         }
 #pragma GCC unroll 4
     for (int h = 0; h < heads; h++)
-        _mm_storeu_ps(&score[h][i], _mm_mul_ps(_mm_set1_ps(a->scale),
-                                               vf_sum4(sum[0][h], sum[1][h], sum[2][h], sum[3][h])));
+        _mm_storeu_ps(
+            &score[h][i],
+            _mm_mul_ps(_mm_set1_ps(a->scale), vf_sum4(sum[0][h], sum[1][h], sum[2][h], sum[3][h])));
 }
 
-/* Scores of positions start + low .. start + high of one block; the block's other places get -infinity. */
-SIMD_INLINE void block_scores(float score[][BLOCK], const float *q, const plim_attention *a, size_t start,
-                              size_t low, size_t high, const int heads, plim_dtype dtype)
+/* Scores of positions start + low .. start + high of one block; the block's other places get
+ * -infinity. */
+SIMD_INLINE void block_scores(float score[][BLOCK], const float *q, const plim_attention *a,
+                              size_t start, size_t low, size_t high, const int heads,
+                              plim_dtype dtype)
 {
     const char *k[4];
     for (size_t i = low / 4 * 4; i < high; i += 4) {
@@ -68,12 +72,14 @@ SIMD_INLINE void block_scores(float score[][BLOCK], const float *q, const plim_a
     }
 }
 
-/* Scores of a block to weights relative to the largest seen so far; returns what the earlier ones shrink by. */
+/* Scores of a block to weights relative to the largest seen so far; returns what the earlier ones
+ * shrink by. */
 SIMD_INLINE float block_weights(float score[BLOCK], float *largest, float *total)
 {
     vf top = vf_set1(*largest), sum = vf_zero();
     for (size_t i = 0; i < BLOCK; i += VL)
-        top = vf_max(vf_load(score + i), top); /* a NaN is passed over here, and spoils the sum below */
+        top = vf_max(vf_load(score + i),
+                     top); /* a NaN is passed over here, and spoils the sum below */
     float now = vf_largest(top);
     vf shift = vf_set1(now == -INFINITY ? 0.0f : now);
     for (size_t i = 0; i < BLOCK; i += VL) {
@@ -88,11 +94,11 @@ SIMD_INLINE float block_weights(float score[BLOCK], float *largest, float *total
     return shrink[0];
 }
 
-/* y[h][d..] = y[h][d..] * shrink[h] + sum over the block's places of weight * v, for `vectors` vectors, the
- * last of them with `tail` lanes only where that is not 0. */
-SIMD_INLINE void add_values(const plim_attention *a, float *y, float weight[][BLOCK], const float *shrink,
-                            size_t start, size_t low, size_t high, size_t d, const int heads,
-                            const int vectors, size_t tail, plim_dtype dtype)
+/* y[h][d..] = y[h][d..] * shrink[h] + sum over the block's places of weight * v, for `vectors`
+ * vectors, the last of them with `tail` lanes only where that is not 0. */
+SIMD_INLINE void add_values(const plim_attention *a, float *y, float weight[][BLOCK],
+                            const float *shrink, size_t start, size_t low, size_t high, size_t d,
+                            const int heads, const int vectors, size_t tail, plim_dtype dtype)
 {
     vf sum[HEADS][VALUE_VECTORS], v[VALUE_VECTORS];
 #pragma GCC unroll 4
@@ -106,7 +112,8 @@ SIMD_INLINE void add_values(const plim_attention *a, float *y, float weight[][BL
     for (size_t i = low; i < high; i++, row += a->kv_row_bytes) {
 #pragma GCC unroll 4
         for (int j = 0; j < vectors; j++)
-            v[j] = tail ? vf_widen_tail(row, d, tail, dtype) : vf_widen(row, d + (size_t)j * VL, dtype);
+            v[j] = tail ? vf_widen_tail(row, d, tail, dtype)
+                        : vf_widen(row, d + (size_t)j * VL, dtype);
 #pragma GCC unroll 4
         for (int h = 0; h < heads; h++)
 #pragma GCC unroll 4
@@ -136,7 +143,8 @@ SIMD_INLINE void attend(const plim_attention *a, size_t h0, const int heads, pli
         memset(y + (size_t)h * a->y_stride, 0, a->head_dim * sizeof *y);
     }
     for (size_t start = a->first / BLOCK * BLOCK; start <= a->last; start += BLOCK) {
-        size_t low = a->first > start ? a->first - start : 0, high = smaller(a->last - start + 1, BLOCK);
+        size_t low = a->first > start ? a->first - start : 0,
+               high = smaller(a->last - start + 1, BLOCK);
         block_scores(score, q, a, start, low, high, heads, dtype);
         for (int h = 0; h < heads; h++)
             shrink[h] = block_weights(score[h], &largest[h], &total[h]);

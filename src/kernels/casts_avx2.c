@@ -25,7 +25,8 @@ SIMD_INLINE __m128i narrow_f16(vf x)
     return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* Element by element where it is one of F32, F16, BF16 on either side; addresses need no alignment. */
+/* Element by element where it is one of F32, F16, BF16 on either side; addresses need no alignment.
+ */
 SIMD_INLINE void cast(void *dst, const void *src, size_t n, plim_dtype to, plim_dtype from)
 {
     char *out = dst;
@@ -45,7 +46,8 @@ SIMD_INLINE void cast(void *dst, const void *src, size_t n, plim_dtype to, plim_
         if (to == PLIM_F32)
             vf_store((float *)(void *)put, x);
         else
-            _mm_storeu_si128((__m128i *)(void *)put, to == PLIM_F16 ? narrow_f16(x) : narrow_bf16(x));
+            _mm_storeu_si128((__m128i *)(void *)put,
+                             to == PLIM_F16 ? narrow_f16(x) : narrow_bf16(x));
         if (m < VL)
             memcpy(out + i * to_bytes, part_out, m * to_bytes);
     }

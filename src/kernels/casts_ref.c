@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Casts between all pairs of F64 F32 F16 BF16, the integers and BOOL, with PyTorch's results:
- *  - to F16 and BF16 everything goes through F32 first (so F64 and the 64-bit integers round twice);
+ *  - to F16 and BF16 everything goes through F32 first (so F64 and the 64-bit integers round
+ * twice);
  *  - integers to narrower integers keep the low bits;
  *  - floats to integers truncate; what PyTorch leaves open (NaN, out of range) becomes 0, and the
  *    nearest integer that there is;
@@ -248,7 +249,8 @@ static inline void cast_one(void *dst, const void *src, size_t i, plim_dtype to,
     }
 }
 
-/* One function per pair: `to` and `from` are constants in each, so that the switches above vanish. */
+/* One function per pair: `to` and `from` are constants in each, so that the switches above vanish.
+ */
 #define DEFINE_CAST(name, to, from)                                                                \
     static void name(void *dst, const void *src, size_t n)                                         \
     {                                                                                              \

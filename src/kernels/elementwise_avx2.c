@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Norms, rope, add, activations and argmax for AVX2.  Every element gets the same operations wherever it
- * stands, at the end of an array too. */
+ * Norms, rope, add, activations and argmax for AVX2.  Every element gets the same operations
+ * wherever it stands, at the end of an array too. */
 #include "kernels/avx2.h"
 #include "kernels/ref.h"
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #include <math.h>
 
-/* clang-format off: the order matters */
 #include "kernels/simd_avx2.h"
 #include "kernels/math_simd.h"
-/* clang-format on */
 
 /* ---- norms ---- */
 
@@ -47,7 +45,8 @@ static void rms_norm(float *y, const float *x, const float *w, size_t n, float e
     for (; i + VL <= n; i += VL)
         vf_store(y + i, vf_mul(vf_load(w + i), vf_mul(vf_load(x + i), scale)));
     if (i < n)
-        vf_store_tail(y + i, vf_mul(vf_load_tail(w + i, n - i), vf_mul(vf_load_tail(x + i, n - i), scale)),
+        vf_store_tail(y + i,
+                      vf_mul(vf_load_tail(w + i, n - i), vf_mul(vf_load_tail(x + i, n - i), scale)),
                       n - i);
 }
 
@@ -56,18 +55,21 @@ SIMD_INLINE vf centred(vf x, vf mean, vf scale, vf w, vf b)
     return vf_fma(vf_mul(vf_sub(x, mean), scale), w, b);
 }
 
-static void layer_norm(float *y, const float *x, const float *w, const float *b, size_t n, float eps)
+static void layer_norm(float *y, const float *x, const float *w, const float *b, size_t n,
+                       float eps)
 {
     float centre = sum_shifted(x, n, 0.0f, false) / (float)n;
     vf mean = vf_set1(centre);
     vf scale = vf_set1(1.0f / sqrtf(sum_shifted(x, n, centre, true) / (float)n + eps));
     size_t i = 0;
     for (; i + VL <= n; i += VL)
-        vf_store(y + i, centred(vf_load(x + i), mean, scale, vf_load(w + i), b ? vf_load(b + i) : vf_zero()));
+        vf_store(y + i, centred(vf_load(x + i), mean, scale, vf_load(w + i),
+                                b ? vf_load(b + i) : vf_zero()));
     if (i < n) {
         size_t m = n - i;
         vf add = b ? vf_load_tail(b + i, m) : vf_zero();
-        vf_store_tail(y + i, centred(vf_load_tail(x + i, m), mean, scale, vf_load_tail(w + i, m), add), m);
+        vf_store_tail(y + i,
+                      centred(vf_load_tail(x + i, m), mean, scale, vf_load_tail(w + i, m), add), m);
     }
 }
 
@@ -77,7 +79,8 @@ static void rope(float *x, const float *cos, const float *sin, size_t half)
 {
     size_t i = 0;
     for (; i + VL <= half; i += VL) {
-        vf a = vf_load(x + i), b = vf_load(x + half + i), c = vf_load(cos + i), s = vf_load(sin + i);
+        vf a = vf_load(x + i), b = vf_load(x + half + i), c = vf_load(cos + i),
+           s = vf_load(sin + i);
         vf_store(x + i, vf_sub(vf_mul(a, c), vf_mul(b, s)));
         vf_store(x + half + i, vf_add(vf_mul(b, c), vf_mul(a, s)));
     }

@@ -3,8 +3,9 @@
  * The kernel table: arrays in, arrays out.  Plain C fills every slot and is always right; better
  * instruction sets overwrite what they do better (kernels_avx2.c, kernels_avx512.c).
  * Invariants:
- *  1. Within one table, an output does not depend on how many rows, outputs or extents one call covers, or
- *     on the thread that makes it: one order of summation per slot, block bounds at absolute positions.
+ *  1. Within one table, an output does not depend on how many rows, outputs or extents one call
+ * covers, or on the thread that makes it: one order of summation per slot, block bounds at absolute
+ * positions.
  *  2. No slot allocates, and none changes the floating-point mode.
  *  3. Inputs may be unaligned beyond their element's size. */
 #ifndef PLIM_KERNELS_KERNELS_H
@@ -12,8 +13,9 @@
 
 #include "tensor/dtype.h"
 
-/* dst[i] = (dst type)src[i]; the semantics are PyTorch's (round to nearest even; NaN stays NaN; overflow to
- * infinity; float to integer truncates; to bool: != 0).  src and dst do not overlap.  n elements. */
+/* dst[i] = (dst type)src[i]; the semantics are PyTorch's (round to nearest even; NaN stays NaN;
+ * overflow to infinity; float to integer truncates; to bool: != 0).  src and dst do not overlap.  n
+ * elements. */
 typedef void (*plim_cast_fn)(void *dst, const void *src, size_t n);
 
 /* Products over a tile of a weight in [out, in] layout:
@@ -36,8 +38,9 @@ typedef void (*plim_product_fn)(const plim_product *p);
 
 /* Attention of one query row, one KV head and the `group` query heads that share it.
  *   score[g][t] = scale * dot(q[g], k[t]),  t in [first, last];  y[g] = softmax(score[g]) . v
- * k[t], v[t] at k + t * kv_row_bytes (element type by slot).  Blockwise softmax with blocks of 64 at absolute
- * positions: the result does not depend on what else is computed.  q, y: f32 [group][head_dim]. */
+ * k[t], v[t] at k + t * kv_row_bytes (element type by slot).  Blockwise softmax with blocks of 64
+ * at absolute positions: the result does not depend on what else is computed.  q, y: f32
+ * [group][head_dim]. */
 typedef struct plim_attention {
     float *y;
     const float *q;
@@ -63,7 +66,8 @@ typedef enum plim_activation {
     PLIM_ACT_LEAKY_RELU, /* 0.01 */
     PLIM_ACT_RELU6,
     PLIM_ACT_MISH,
-    PLIM_ACT_GELU_10,  /* gelu clipped to [-10, 10]; this one and those below are rare: scalar in every table */
+    PLIM_ACT_GELU_10, /* gelu clipped to [-10, 10]; this one and those below are rare: scalar in
+                         every table */
     PLIM_ACT_HARDSWISH,
     PLIM_ACT_LAPLACE,
     PLIM_ACT_SQRT_SOFTPLUS,
@@ -73,7 +77,8 @@ typedef enum plim_activation {
 typedef struct plim_kernels {
     const char *name; /* "scalar", "avx2", "avx512" */
 
-    /* NULL where there is no such cast; [dst][src].  Among F64 F32 F16 BF16, the integers and BOOL. */
+    /* NULL where there is no such cast; [dst][src].  Among F64 F32 F16 BF16, the integers and BOOL.
+     */
     plim_cast_fn cast[PLIM_DTYPE_COUNT][PLIM_DTYPE_COUNT];
 
     /* Indexed by the weight's type: F32, F16, BF16; NULL elsewhere. */
@@ -81,11 +86,14 @@ typedef struct plim_kernels {
     plim_product_fn product_in_out[PLIM_DTYPE_COUNT];
     plim_attention_fn attention[PLIM_DTYPE_COUNT]; /* by KV type */
 
-    /* y[i] = w[i] * x[i] / sqrt(mean(x^2) + eps); sums in f32 as PyTorch's order is not defined. y may be x. */
+    /* y[i] = w[i] * x[i] / sqrt(mean(x^2) + eps); sums in f32 as PyTorch's order is not defined. y
+     * may be x. */
     void (*rms_norm)(float *y, const float *x, const float *w, size_t n, float eps);
     /* y = (x - mean) / sqrt(var + eps) * w + b; b may be NULL. */
-    void (*layer_norm)(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
-    /* Rotate pairs (x[i], x[i + half]), i < half: x' = x cos - x2 sin, x2' = x2 cos + x sin.  In place. */
+    void (*layer_norm)(float *y, const float *x, const float *w, const float *b, size_t n,
+                       float eps);
+    /* Rotate pairs (x[i], x[i + half]), i < half: x' = x cos - x2 sin, x2' = x2 cos + x sin.  In
+     * place. */
     void (*rope)(float *x, const float *cos, const float *sin, size_t half);
     void (*add)(float *y, const float *x, size_t n); /* y += x */
     /* x[i] = act(x[i]); gated: x[i] = act(x[i]) * up[i]. */
@@ -95,7 +103,8 @@ typedef struct plim_kernels {
     size_t (*argmax)(const float *x, size_t n);
 } plim_kernels;
 
-/* Fill the table for the instruction sets in `cpu` (PLIM_CPU_*; already masked with what exists). */
+/* Fill the table for the instruction sets in `cpu` (PLIM_CPU_*; already masked with what exists).
+ */
 void plim_kernels_init(plim_kernels *out, unsigned cpu);
 
 void plim_kernels_ref(plim_kernels *out);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Kernels for AVX2 with FMA and F16C: products and attention here, by the algorithms of the *_simd.h files;
- * the loops over single elements are in elementwise_avx2.c and casts_avx2.c. */
+ * Kernels for AVX2 with FMA and F16C: products and attention here, by the algorithms of the
+ * *_simd.h files; the loops over single elements are in elementwise_avx2.c and casts_avx2.c. */
 #include "kernels/kernels.h"
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
-/* clang-format off: the order matters */
 #include "kernels/simd_avx2.h"
 #include "kernels/math_simd.h"
 #include "kernels/products_simd.h"
 #include "kernels/attention_simd.h"
 #include "kernels/avx2.h"
-/* clang-format on */
 
 void plim_kernels_avx2(plim_kernels *out)
 {

@@ -4,12 +4,10 @@
 #include "kernels/kernels.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
-/* clang-format off: the order matters */
 #include "kernels/simd_avx512.h"
 #include "kernels/math_simd.h"
 #include "kernels/products_simd.h"
 #include "kernels/attention_simd.h"
-/* clang-format on */
 
 void plim_kernels_avx512(plim_kernels *out)
 {

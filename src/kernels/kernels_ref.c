@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The scalar table: plain C for every slot, on any machine.  This file holds the norms and the small
- * loops; products, casts and activations have files of their own. */
+ * The scalar table: plain C for every slot, on any machine.  This file holds the norms and the
+ * small loops; products, casts and activations have files of their own. */
 #include <math.h>
 
 #include "kernels/ref.h"
@@ -29,7 +29,8 @@ static void rms_norm(float *y, const float *x, const float *w, size_t n, float e
         y[i] = w[i] * (x[i] * scale);
 }
 
-static void layer_norm(float *y, const float *x, const float *w, const float *b, size_t n, float eps)
+static void layer_norm(float *y, const float *x, const float *w, const float *b, size_t n,
+                       float eps)
 {
     float mean = sum_shifted(x, n, 0.0f, false) / (float)n;
     float scale = 1.0f / sqrtf(sum_shifted(x, n, mean, true) / (float)n + eps);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * exp, tanh and erf for any vector length, after a simd_*.h.  Polynomials by tools/kernels/fit.py. */
+ * exp, tanh and erf for any vector length, after a simd_*.h.  Polynomials by tools/kernels/fit.py.
+ */
 #ifndef PLIM_KERNELS_MATH_SIMD_H
 #define PLIM_KERNELS_MATH_SIMD_H
 
@@ -15,7 +16,8 @@ SIMD_INLINE vf vf_polynomial(vf x, const float *c, const int degree)
 }
 
 /* e^x within 1 ulp, denormal results included; 0 and infinity beyond; NaN stays.
- * x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two parts, the first short enough for n times it to be exact. */
+ * x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two parts, the first short enough for n times it to be
+ * exact. */
 SIMD_INLINE vf vf_exp(vf x)
 {
     static const float c[5] = {0.5f, 0.166665778f, 0.0416665561f, 0.00836317334f, 0.00139261759f};
@@ -56,14 +58,14 @@ SIMD_INLINE vf vf_one_plus_tanh(vf x)
     return vf_div(vf_set1(2.0f), vf_add(vf_set1(1.0f), vf_exp(vf_mul(vf_set1(-2.0f), x))));
 }
 
-/* 1 + erf(x): by a series in x below 1; else from erfc(|x|) = exp(-x^2 - P(|x|)), so that nothing cancels
- * for negative x. */
+/* 1 + erf(x): by a series in x below 1; else from erfc(|x|) = exp(-x^2 - P(|x|)), so that nothing
+ * cancels for negative x. */
 SIMD_INLINE vf vf_one_plus_erf(vf x)
 {
-    static const float c[7] = {0.128379166f, -0.37612626f, 0.112835944f, -0.0268542115f,
+    static const float c[7] = {0.128379166f,   -0.37612626f,    0.112835944f,   -0.0268542115f,
                                0.00518908724f, -0.00080168643f, 7.87587487e-05f};
-    static const float d[10] = {-0.000270345947f, 1.13012576f, -0.368186682f, 0.110325225f,
-                                -0.0267348439f, 0.00495664962f, -0.000668030174f, 6.11273936e-05f,
+    static const float d[10] = {-0.000270345947f, 1.13012576f,    -0.368186682f,    0.110325225f,
+                                -0.0267348439f,   0.00495664962f, -0.000668030174f, 6.11273936e-05f,
                                 -3.37488677e-06f, 8.44806394e-08f};
     vf a = vf_abs(x), s = vf_mul(x, x), one = vf_set1(1.0f);
     vf small = vf_add(one, vf_fma(x, vf_polynomial(s, c, 6), x));

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Products and attention in plain C.
- * Order of summation: a dot product has 16 partial sums, number i for the columns with k % 16 == i, added
- * pairwise at the end; an output of an [in, out] weight is one sum in ascending k. */
+ * Order of summation: a dot product has 16 partial sums, number i for the columns with k % 16 == i,
+ * added pairwise at the end; an output of an [in, out] weight is one sum in ascending k. */
 #include <math.h>
 
 #include "kernels/ref.h"
 
-enum { LANES = 16, COLUMNS = 512, ROWS = 32, OUTPUTS = 256, BLOCK = 64, HEADS = 8, HEAD_COLUMNS = 64 };
+enum {
+    LANES = 16,
+    COLUMNS = 512,
+    ROWS = 32,
+    OUTPUTS = 256,
+    BLOCK = 64,
+    HEADS = 8,
+    HEAD_COLUMNS = 64
+};
 
 static inline float sum_of_lanes(const float lane[LANES])
 {
@@ -119,7 +127,8 @@ static inline void block_scores(float score[HEADS][BLOCK], const plim_attention 
     }
 }
 
-/* Scores to weights relative to the largest seen so far; returns what the sums up to now shrink by. */
+/* Scores to weights relative to the largest seen so far; returns what the sums up to now shrink by.
+ */
 static inline float block_softmax(float *score, size_t n, float *largest, float *sum)
 {
     float top = *largest, block_sum = 0.0f;
@@ -135,7 +144,8 @@ static inline float block_softmax(float *score, size_t n, float *largest, float 
     return shrink;
 }
 
-static inline void attention_heads(const plim_attention *a, size_t g0, size_t heads, plim_dtype dtype)
+static inline void attention_heads(const plim_attention *a, size_t g0, size_t heads,
+                                   plim_dtype dtype)
 {
     float score[HEADS][BLOCK], largest[HEADS], sum[HEADS], shrink[HEADS], v[HEAD_COLUMNS];
     size_t bytes = dtype == PLIM_F32 ? 4 : 2;

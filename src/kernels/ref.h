@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of the scalar table share: conversions of one element.  All of it is integer work or
- * exact arithmetic on normal numbers, so the floating-point mode of the host doesn't matter. */
+ * What the files of the scalar table share: conversions of one element.  All of it is integer work
+ * or exact arithmetic on normal numbers, so the floating-point mode of the host doesn't matter. */
 #ifndef PLIM_KERNELS_REF_H
 #define PLIM_KERNELS_REF_H
 
@@ -64,7 +64,8 @@ static inline uint16_t plim_f16_from_f32(float x)
     if (exponent < 102) /* below half of the smallest denormal */
         return (uint16_t)sign;
     uint32_t mantissa = (a & 0x7fffffu) | 0x800000u, shift = 126 - exponent;
-    uint32_t kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1), half = 1u << (shift - 1);
+    uint32_t kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1),
+             half = 1u << (shift - 1);
     return (uint16_t)(sign | (kept + (rest > half || (rest == half && (kept & 1u)))));
 }
 

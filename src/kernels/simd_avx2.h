@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Vectors of 8 floats for the *_simd.h files: AVX2, FMA, F16C.  Included by kernels_avx2.c and its like,
- * which alone are compiled for these instructions. */
+ * Vectors of 8 floats for the *_simd.h files: AVX2, FMA, F16C.  Included by kernels_avx2.c and its
+ * like, which alone are compiled for these instructions. */
 #ifndef PLIM_KERNELS_SIMD_AVX2_H
 #define PLIM_KERNELS_SIMD_AVX2_H
 
@@ -20,6 +20,7 @@ enum {
     PANEL_TILES = 4, /* tiles side by side that share one pass over x */
     PASS_ROWS = 60,  /* rows per pass over a panel; a multiple of TILE_ROWS */
     /* The same for [in, out]: rows x vectors of outputs. */
+    FEW_ROWS = 3,
     WIDE_ROWS = 6,
     WIDE_VECTORS = 2,
     /* Attention: heads at once. */
@@ -28,7 +29,8 @@ enum {
 
 typedef __m256 vf;
 
-static const int32_t simd_mask_source[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+static const int32_t simd_mask_source[16] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                             0,  0,  0,  0,  0,  0,  0,  0};
 
 SIMD_INLINE __m256i simd_mask(size_t n)
 {

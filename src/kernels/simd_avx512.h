@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Vectors of 16 floats for the *_simd.h files: AVX-512 F, BW, DQ, VL.  Included by kernels_avx512.c, which
- * alone is compiled for these instructions.  The meaning of each function is told in simd_avx2.h. */
+ * Vectors of 16 floats for the *_simd.h files: AVX-512 F, BW, DQ, VL.  Included by
+ * kernels_avx512.c, which alone is compiled for these instructions.  The meaning of each function
+ * is told in simd_avx2.h. */
 #ifndef PLIM_KERNELS_SIMD_AVX512_H
 #define PLIM_KERNELS_SIMD_AVX512_H
 
@@ -19,6 +20,7 @@ enum {
     TILE_OUTPUTS = 6,
     PANEL_TILES = 2,
     PASS_ROWS = 64,
+    FEW_ROWS = 4,
     WIDE_ROWS = 6,
     WIDE_VECTORS = 4,
     HEADS = 4

@@ -10,9 +10,9 @@ typedef struct plim_dtype_row {
     const char *name;       /* safetensors */
     const char *torch_name; /* or NULL */
     uint8_t bits;
-    uint8_t align;     /* bytes; 1 for what is smaller than a byte */
-    bool is_float;     /* f64 f32 f16 bf16 f8* f6* f4: what a weight may be */
-    bool is_integer;   /* two's complement or unsigned, bool included */
+    uint8_t align;   /* bytes; 1 for what is smaller than a byte */
+    bool is_float;   /* f64 f32 f16 bf16 f8* f6* f4: what a weight may be */
+    bool is_integer; /* two's complement or unsigned, bool included */
 } plim_dtype_row;
 
 /* A row for every plim_dtype (PLIM_AUTO's is empty), indexed by it. */

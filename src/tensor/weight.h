@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A weight: what a role of the model points to, and the extents through which its bytes are used.
- * A weight says what its bytes mean; it does not say where they are.  That is an extent source's affair
- * (load/), so the forward pass can't tell a mapped weight from one that comes from disk. */
+ * A weight says what its bytes mean; it does not say where they are.  That is an extent source's
+ * affair (load/), so the forward pass can't tell a mapped weight from one that comes from disk. */
 #ifndef PLIM_TENSOR_WEIGHT_H
 #define PLIM_TENSOR_WEIGHT_H
 
@@ -14,14 +14,14 @@ typedef enum plim_layout {
 } plim_layout;
 
 #define PLIM_WEIGHT_MAX_PARTS 4
-#define PLIM_NO_PART UINT32_MAX
+#define PLIM_NO_PART          UINT32_MAX
 
 typedef struct plim_weight {
-    plim_dtype format;   /* F32, F16, BF16 now; of the elements in memory */
+    plim_dtype format; /* F32, F16, BF16 now; of the elements in memory */
     plim_layout layout;
-    uint64_t rows, cols; /* as stored, of the slice; a vector is one row */
+    uint64_t rows, cols;                  /* as stored, of the slice; a vector is one row */
     uint32_t part[PLIM_WEIGHT_MAX_PARTS]; /* tensors of the skeleton it consists of; PLIM_NO_PART */
-    uint64_t first_row;  /* of the slice, in the stored tensor */
+    uint64_t first_row;                   /* of the slice, in the stored tensor */
 } plim_weight;
 
 static inline uint64_t plim_weight_inputs(const plim_weight *w)
@@ -42,9 +42,9 @@ typedef struct plim_extent {
     void *cookie;     /* of the source */
 } plim_extent;
 
-/* Where extents come from.  acquire gives an extent that begins at `row` and holds at least one row, up to
- * `want` of them, aligned to its element; every acquire is followed by one release.  Both are called by one
- * thread per session at a time, but by several sessions at once. */
+/* Where extents come from.  acquire gives an extent that begins at `row` and holds at least one
+ * row, up to `want` of them, aligned to its element; every acquire is followed by one release. Both
+ * are called by one thread per session at a time, but by several sessions at once. */
 typedef struct plim_extent_source plim_extent_source;
 struct plim_extent_source {
     plim_status (*acquire)(plim_extent_source *self, const plim_weight *weight, uint64_t row,

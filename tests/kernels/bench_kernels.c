@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `test_kernels --bench`: each slot of each table beside what the machine itself can do, measured in the
- * same run: reading memory, and multiplying and adding in registers.  Nothing here passes or fails. */
+ * `test_kernels --bench`: each slot of each table beside what the machine itself can do, measured
+ * in the same run: reading memory, and multiplying and adding in registers.  Nothing here passes or
+ * fails. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +103,8 @@ static void read_memory(void *arg, unsigned thread, unsigned threads)
 enum { FMA_ROUNDS = 2000000 };
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) static void fma_avx512(void *arg, unsigned thread, unsigned threads)
+__attribute__((target("avx512f"))) static void fma_avx512(void *arg, unsigned thread,
+                                                          unsigned threads)
 {
     (void)arg, (void)thread, (void)threads;
     __m512 sum[16], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(1e-3f);
@@ -115,7 +117,8 @@ __attribute__((target("avx512f"))) static void fma_avx512(void *arg, unsigned th
             __asm__ volatile("vfmadd213ps %2, %1, %0" : "+v"(sum[i]) : "v"(x), "v"(y));
 }
 
-__attribute__((target("avx2,fma"))) static void fma_avx2(void *arg, unsigned thread, unsigned threads)
+__attribute__((target("avx2,fma"))) static void fma_avx2(void *arg, unsigned thread,
+                                                         unsigned threads)
 {
     (void)arg, (void)thread, (void)threads;
     __m256 sum[12], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(1e-3f);
@@ -170,8 +173,8 @@ typedef struct shape {
 } shape;
 
 /* One row: the weights don't fit any cache, and the figure is bytes of weights a second. */
-static void bench_product(const plim_kernels *k, plim_dtype dtype, bool in_out, shape s, char *weights,
-                          float *x, float *y, double bandwidth, double peak)
+static void bench_product(const plim_kernels *k, plim_dtype dtype, bool in_out, shape s,
+                          char *weights, float *x, float *y, double bandwidth, double peak)
 {
     size_t bytes = plim_dtypes[dtype].bits / 8;
     product_bench b = {.fn = in_out ? k->product_in_out[dtype] : k->product_out_in[dtype],
@@ -191,15 +194,16 @@ static void bench_product(const plim_kernels *k, plim_dtype dtype, bool in_out, 
     printf("%-8s %-8s %-5s %5zu x %6zu x %6zu  ", k->name, in_out ? "in_out" : "out_in",
            plim_dtypes[dtype].name, s.rows, s.inputs, s.outputs);
     if (s.rows <= 4)
-        printf("%8.2f GB/s    %.2f of reading\n", 1e-9 * size / took, 1e-9 * size / took / bandwidth);
+        printf("%8.2f GB/s    %.2f of reading\n", 1e-9 * size / took,
+               1e-9 * size / took / bandwidth);
     else {
         double flops = 2e-9 * (double)s.rows * (double)s.inputs * (double)s.outputs / took;
         printf("%8.1f GFLOP/s %.2f of the peak\n", flops, peak > 0 ? flops / peak : 0);
     }
 }
 
-static void bench_products(const plim_kernels *k, char *weights, float *x, float *y, double bandwidth,
-                           double peak)
+static void bench_products(const plim_kernels *k, char *weights, float *x, float *y,
+                           double bandwidth, double peak)
 {
     static const plim_dtype dtypes[] = {PLIM_F32, PLIM_BF16, PLIM_F16};
     for (size_t d = 0; d < 3; d++)
@@ -260,7 +264,8 @@ static void bench_attention(const plim_kernels *k, plim_dtype dtype, size_t grou
     double took = best_of(attention_tasks, &b, THREADS);
     double speed = 2e-9 * (double)positions * (double)row / took;
     double flops = 4e-9 * (double)(positions * dim * heads * group) / took;
-    printf("%-8s attention %-4s group %zu, %6zu positions %8.2f GB/s    %.2f of reading, %.1f GFLOP/s\n",
+    printf("%-8s attention %-4s group %zu, %6zu positions %8.2f GB/s    %.2f of reading, %.1f "
+           "GFLOP/s\n",
            k->name, plim_dtypes[dtype].name, group, positions, speed, speed / bandwidth, flops);
 }
 
@@ -308,9 +313,11 @@ static void small_work(void *arg, unsigned thread, unsigned threads)
 
 static void bench_small(const plim_kernels *k, float *x, float *y, float *w)
 {
-    static const char *const names[] = {"rms_norm", "layer_norm", "rope", "add", "activate", "argmax", "cast"};
-    static const char *const acts[] = {"gelu", "gelu_tanh", "quick_gelu", "relu", "relu2", "silu",
-                                       "tanh", "sigmoid", "identity", "leaky_relu", "relu6", "mish"};
+    static const char *const names[] = {"rms_norm", "layer_norm", "rope", "add",
+                                        "activate", "argmax",     "cast"};
+    static const char *const acts[] = {"gelu",     "gelu_tanh",  "quick_gelu", "relu",
+                                       "relu2",    "silu",       "tanh",       "sigmoid",
+                                       "identity", "leaky_relu", "relu6",      "mish"};
     static const plim_dtype types[] = {PLIM_F32, PLIM_F16, PLIM_BF16};
     small_bench b = {.k = k, .x = x, .y = y, .w = w};
     for (b.which = 0; b.which < 6; b.which++) {
@@ -342,8 +349,8 @@ int check_bench(void)
     float *x = (float *)(void *)(memory + WEIGHT_BYTES), *y = x + FLOATS / 4;
     uint64_t state = 1;
     for (size_t i = 0; i < WEIGHT_BYTES; i += 8) { /* small numbers in any of the three types */
-        uint64_t word = (check_random(&state) & UINT64_C(0x81ff81ff81ff81ff)) |
-                        UINT64_C(0x3800380038003800);
+        uint64_t word =
+            (check_random(&state) & UINT64_C(0x81ff81ff81ff81ff)) | UINT64_C(0x3800380038003800);
         memcpy(memory + i, &word, 8);
     }
     for (size_t i = 0; i < FLOATS / 4; i++)

@@ -48,7 +48,8 @@ static size_t whole_pages(size_t bytes)
 void *check_guarded(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = whole_pages(bytes);
-    char *memory = mmap(NULL, pages + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *memory =
+        mmap(NULL, pages + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(memory, MAP_FAILED);
     assert_int_equal(mprotect(memory + pages, page, PROT_NONE), 0);
     return memory + pages - bytes;
@@ -84,7 +85,8 @@ static uint16_t narrow(double value, int exponent_bits, int mantissa_bits)
     int exponent = (int)(bits >> 52) - 1023;
     if (exponent < lowest)
         exponent = lowest;
-    /* In units of the last place, to the nearest even one: adding 2^52 leaves no room for a fraction. */
+    /* In units of the last place, to the nearest even one: adding 2^52 leaves no room for a
+     * fraction. */
     double units = a * power_of_two(mantissa_bits - exponent) + 0x1p52;
     /* 2^mantissa_bits units are the leading one of a normal number, and carry into the exponent. */
     uint32_t code = (uint32_t)(units - 0x1p52) + ((uint32_t)(exponent - lowest) << mantissa_bits);
@@ -137,5 +139,6 @@ void check_same(const char *table, float a, float b)
     memcpy(&x, &a, 4);
     memcpy(&y, &b, 4);
     if (x != y && !(isnan(a) && isnan(b)))
-        fail_msg("%s: %.9g (%08x) and %.9g (%08x) should have the same bits", table, (double)a, x, (double)b, y);
+        fail_msg("%s: %.9g (%08x) and %.9g (%08x) should have the same bits", table, (double)a, x,
+                 (double)b, y);
 }

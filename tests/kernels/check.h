@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the kernel tests share: the tables of this machine, random numbers, memory that ends where an
- * unreadable page begins. */
+ * What the kernel tests share: the tables of this machine, random numbers, memory that ends where
+ * an unreadable page begins. */
 #ifndef PLIM_TESTS_KERNELS_CHECK_H
 #define PLIM_TESTS_KERNELS_CHECK_H
 
@@ -29,7 +29,8 @@ float check_uniform(uint64_t *state);            /* [-1, 1) */
 void *check_guarded(size_t bytes);
 void check_guarded_free(void *memory, size_t bytes);
 
-/* One element of type F32, F16 or BF16: narrowed from a float (exactly, for what the tests draw), widened. */
+/* One element of type F32, F16 or BF16: narrowed from a float (exactly, for what the tests draw),
+ * widened. */
 void check_put(void *array, size_t i, plim_dtype dtype, float value);
 double check_get(const void *array, size_t i, plim_dtype dtype);
 
@@ -41,7 +42,8 @@ void check_same(const char *table, float a, float b);
 
 int check_bench(void);
 
-extern const struct CMUnitTest check_product_tests[], check_attention_tests[], check_elementwise_tests[];
+extern const struct CMUnitTest check_product_tests[], check_attention_tests[],
+    check_elementwise_tests[];
 extern const size_t check_product_count, check_attention_count, check_elementwise_count;
 
 #endif

@@ -20,7 +20,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < count; i++)
         printf("tested here: %s\n", tables[i].name);
     if (count < CHECK_MAX_TABLES)
-        printf("NOT tested: this machine lacks the instructions of %d tables\n", CHECK_MAX_TABLES - (int)count);
+        printf("NOT tested: this machine lacks the instructions of %d tables\n",
+               CHECK_MAX_TABLES - (int)count);
     int failed = run_group("products", check_product_tests, check_product_count);
     failed += run_group("attention", check_attention_tests, check_attention_count);
     failed += run_group("elementwise", check_elementwise_tests, check_elementwise_count);

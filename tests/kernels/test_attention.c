@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Attention of one query row: close to a softmax in double precision, and the same bits whatever heads are
- * computed together, whatever lies before `first` and after `last`. */
+ * Attention of one query row: close to a softmax in double precision, and the same bits whatever
+ * heads are computed together, whatever lies before `first` and after `last`. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -94,9 +94,10 @@ static void check_close(const plim_kernels *k, const problem *b)
         for (size_t d = 0; d < b->a.head_dim; d++) {
             double room, want = exact(b, g, d, weights, &room), y = b->y[g * b->a.y_stride + d];
             if (!(fabs(y - want) <= room))
-                fail_msg("%s %s, group %zu, dim %zu, positions %zu..%zu: y[%zu][%zu] is %.9g, want %.9g",
-                         k->name, plim_dtypes[b->dtype].name, b->a.group, b->a.head_dim, b->a.first,
-                         b->a.last, g, d, y, want);
+                fail_msg(
+                    "%s %s, group %zu, dim %zu, positions %zu..%zu: y[%zu][%zu] is %.9g, want %.9g",
+                    k->name, plim_dtypes[b->dtype].name, b->a.group, b->a.head_dim, b->a.first,
+                    b->a.last, g, d, y, want);
         }
     }
     free(weights);
@@ -186,13 +187,15 @@ static void same_bits_whatever_stands_beside(void **unused)
                 tables[t].attention[dtype](&part);
                 for (size_t h = g; h < g + heads; h++)
                     for (size_t d = 0; d < dim; d++)
-                        check_same(tables[t].name, whole[h * part.y_stride + d], b.y[h * part.y_stride + d]);
+                        check_same(tables[t].name, whole[h * part.y_stride + d],
+                                   b.y[h * part.y_stride + d]);
             }
             problem_close(&b);
         }
 }
 
-/* One score far above the others: its value alone, however far it is from the rest; and equal ones: the mean. */
+/* One score far above the others: its value alone, however far it is from the rest; and equal ones:
+ * the mean. */
 static void sharp_and_flat(void **unused)
 {
     plim_kernels tables[CHECK_MAX_TABLES];
@@ -210,7 +213,8 @@ static void sharp_and_flat(void **unused)
                 check_put(b.k + winner * b.a.kv_row_bytes, d, PLIM_F32, 1.0f);
             tables[t].attention[PLIM_F32](&b.a);
             for (size_t d = 0; d < 8; d++)
-                assert_true(b.y[d] == (float)check_get(b.v + winner * b.a.kv_row_bytes, d, PLIM_F32));
+                assert_true(b.y[d] ==
+                            (float)check_get(b.v + winner * b.a.kv_row_bytes, d, PLIM_F32));
             memset(b.q, 0, b.q_bytes);
             tables[t].attention[PLIM_F32](&b.a);
             check_close(&tables[t], &b);
@@ -218,7 +222,8 @@ static void sharp_and_flat(void **unused)
         }
 }
 
-/* A score of -infinity counts for nothing; a NaN or +infinity makes all of the output NaN, as in PyTorch. */
+/* A score of -infinity counts for nothing; a NaN or +infinity makes all of the output NaN, as in
+ * PyTorch. */
 static void special_scores(void **unused)
 {
     static const float odd[] = {-INFINITY, INFINITY, NAN};
@@ -247,8 +252,10 @@ static void special_scores(void **unused)
 }
 
 const struct CMUnitTest check_attention_tests[] = {
-    cmocka_unit_test(dimensions_and_groups), cmocka_unit_test(positions),
-    cmocka_unit_test(same_bits_whatever_stands_beside), cmocka_unit_test(sharp_and_flat),
+    cmocka_unit_test(dimensions_and_groups),
+    cmocka_unit_test(positions),
+    cmocka_unit_test(same_bits_whatever_stands_beside),
+    cmocka_unit_test(sharp_and_flat),
     cmocka_unit_test(special_scores),
 };
 const size_t check_attention_count = sizeof check_attention_tests / sizeof check_attention_tests[0];

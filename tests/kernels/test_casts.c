@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Casts of every table: against what PyTorch gave (data/casts.txt, by tools/casts/record.py), over all 2^16
- * inputs of the 16-bit types, and with `--all TYPE` over all 2^32 of a 32-bit one. */
+ * Casts of every table: against what PyTorch gave (data/casts.txt, by tools/casts/record.py), over
+ * all 2^16 inputs of the 16-bit types, and with `--all TYPE` over all 2^32 of a 32-bit one. */
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -13,8 +13,9 @@
 
 enum { DRAWN = 4096, LINE_BYTES = 16384, CHUNK = 1 << 16 };
 
-static const plim_dtype TYPES[] = {PLIM_F64, PLIM_F32, PLIM_F16, PLIM_BF16, PLIM_I8,  PLIM_U8,  PLIM_I16,
-                                   PLIM_U16, PLIM_I32, PLIM_U32, PLIM_I64,  PLIM_U64, PLIM_BOOL};
+static const plim_dtype TYPES[] = {PLIM_F64, PLIM_F32, PLIM_F16, PLIM_BF16, PLIM_I8,
+                                   PLIM_U8,  PLIM_I16, PLIM_U16, PLIM_I32,  PLIM_U32,
+                                   PLIM_I64, PLIM_U64, PLIM_BOOL};
 enum { TYPE_COUNT = sizeof TYPES / sizeof TYPES[0] };
 
 static bool is_float(plim_dtype d)
@@ -129,12 +130,14 @@ static uint64_t digest(const void *result, const void *source, plim_dtype to, pl
     return h;
 }
 
-/* One "cast TO FROM DIGEST results..." line; the sources are the words of the "source" line before it. */
+/* One "cast TO FROM DIGEST results..." line; the sources are the words of the "source" line before
+ * it. */
 static void check_line(const plim_kernels *k, char *line, const uint64_t *source, size_t count)
 {
     static char from_bits[DRAWN * 8], to_bits[DRAWN * 8];
     char *at, *word = strtok_r(line, " \n", &at);
-    plim_dtype to = type_named(strtok_r(NULL, " \n", &at)), from = type_named(strtok_r(NULL, " \n", &at));
+    plim_dtype to = type_named(strtok_r(NULL, " \n", &at)),
+               from = type_named(strtok_r(NULL, " \n", &at));
     uint64_t want_digest = strtoull(strtok_r(NULL, " \n", &at), NULL, 16);
     plim_cast_fn cast = k->cast[to][from];
     assert_non_null(cast);
@@ -145,10 +148,11 @@ static void check_line(const plim_kernels *k, char *line, const uint64_t *source
         uint64_t bits = get_bits(to_bits, i, to);
         word = strtok_r(NULL, " \n", &at);
         assert_non_null(word);
-        bool same = word[0] == '-' || (word[0] == 'n' ? is_nan_bits(bits, to) : bits == strtoull(word, NULL, 16));
+        bool same = word[0] == '-' ||
+                    (word[0] == 'n' ? is_nan_bits(bits, to) : bits == strtoull(word, NULL, 16));
         if (!same)
-            fail_msg("%s: %s %" PRIx64 " to %s is %" PRIx64 ", want %s", k->name, plim_dtypes[from].name,
-                     source[i], plim_dtypes[to].name, bits, word);
+            fail_msg("%s: %s %" PRIx64 " to %s is %" PRIx64 ", want %s", k->name,
+                     plim_dtypes[from].name, source[i], plim_dtypes[to].name, bits, word);
     }
     draw(from_bits, from);
     cast(to_bits, from_bits, DRAWN);
@@ -216,7 +220,8 @@ static uint64_t expected(uint64_t bits, plim_dtype to, plim_dtype from, bool *an
 }
 
 /* Elements first..first + n of the domain of `from`, to every other type, by every table. */
-static void check_domain(const plim_kernels *tables, size_t count, plim_dtype from, uint64_t first, size_t n)
+static void check_domain(const plim_kernels *tables, size_t count, plim_dtype from, uint64_t first,
+                         size_t n)
 {
     static uint64_t source[CHUNK], result[CHUNK];
     for (size_t i = 0; i < n; i++)
@@ -232,8 +237,9 @@ static void check_domain(const plim_kernels *tables, size_t count, plim_dtype fr
                 bool any;
                 uint64_t bits = get_bits(result, i, to), want = expected(first + i, to, from, &any);
                 if (bits != want && !any && !(is_nan_bits(bits, to) && is_nan_bits(want, to)))
-                    fail_msg("%s: %s %" PRIx64 " to %s is %" PRIx64 ", want %" PRIx64, tables[t].name,
-                             plim_dtypes[from].name, first + i, plim_dtypes[to].name, bits, want);
+                    fail_msg("%s: %s %" PRIx64 " to %s is %" PRIx64 ", want %" PRIx64,
+                             tables[t].name, plim_dtypes[from].name, first + i,
+                             plim_dtypes[to].name, bits, want);
             }
         }
 }
@@ -245,7 +251,8 @@ static void all_small_domains(void **unused)
     (void)unused;
     for (size_t d = 0; d < TYPE_COUNT; d++)
         if (plim_dtypes[TYPES[d]].bits <= 16)
-            check_domain(tables, count, TYPES[d], 0, TYPES[d] == PLIM_BOOL ? 2 : 1u << plim_dtypes[TYPES[d]].bits);
+            check_domain(tables, count, TYPES[d], 0,
+                         TYPES[d] == PLIM_BOOL ? 2 : 1u << plim_dtypes[TYPES[d]].bits);
 }
 
 static plim_dtype large_domain;
@@ -276,9 +283,11 @@ static void lengths_and_addresses(void **unused)
                     size_t from = n * bytes_of(TYPES[s]), to = n * bytes_of(TYPES[d]);
                     char *source = check_guarded(from), *result = check_guarded(to + 1);
                     for (size_t i = 0; i < from; i++)
-                        source[i] = (char)(check_random(&state) & (TYPES[s] == PLIM_BOOL ? 1 : 0xff));
+                        source[i] =
+                            (char)(check_random(&state) & (TYPES[s] == PLIM_BOOL ? 1 : 0xff));
                     result[to] = 0x55;
-                    tables[t].cast[TYPES[d]][TYPES[s]](result, source, n); /* result at an odd address */
+                    tables[t].cast[TYPES[d]][TYPES[s]](result, source,
+                                                       n); /* result at an odd address */
                     for (size_t i = 0; i < n; i++)
                         tables[t].cast[TYPES[d]][TYPES[s]](want + i * bytes_of(TYPES[d]),
                                                            source + i * bytes_of(TYPES[s]), 1);
@@ -324,15 +333,18 @@ static void pairs(void **unused)
                     castable[1] |= TYPES[d] == (plim_dtype)from;
                 }
                 bool copied = to == from && plim_dtypes[to].bits >= 8;
-                assert_int_equal(tables[t].cast[to][from] != NULL, (castable[0] && castable[1]) || copied);
+                assert_int_equal(tables[t].cast[to][from] != NULL,
+                                 (castable[0] && castable[1]) || copied);
             }
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_in_pytorch),         cmocka_unit_test(all_small_domains),
-        cmocka_unit_test(lengths_and_addresses), cmocka_unit_test(out_of_range_is_the_nearest),
+        cmocka_unit_test(as_in_pytorch),
+        cmocka_unit_test(all_small_domains),
+        cmocka_unit_test(lengths_and_addresses),
+        cmocka_unit_test(out_of_range_is_the_nearest),
         cmocka_unit_test(pairs),
     };
     const struct CMUnitTest large[] = {cmocka_unit_test(all_of_a_large_domain)};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Activations against what PyTorch gave (data/activations.txt) and, all over the floats, against libm in
- * double precision; norms, rope, add and argmax against their definitions. */
+ * Activations against what PyTorch gave (data/activations.txt) and, all over the floats, against
+ * libm in double precision; norms, rope, add and argmax against their definitions. */
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -13,8 +13,8 @@
 
 /* ---- activations ---- */
 
-/* Within 4 eps of x and of the result: the bounds that tools/kernels/record.py holds PyTorch's own float32
- * results to.  Denormal results may be lost. */
+/* Within 4 eps of x and of the result: the bounds that tools/kernels/record.py holds PyTorch's own
+ * float32 results to.  Denormal results may be lost. */
 static bool near_enough(double y, double want, double x, int act)
 {
     double cancelled = act == PLIM_ACT_LAPLACE ? 1 : 0; /* 1 + erf, as PyTorch has it */
@@ -137,7 +137,8 @@ static void tanh_and_sigmoid_are_precise(void **unused)
             float x = (float)at;
             double want = tanh((double)x), y = (double)activated(&tables[t], x, PLIM_ACT_TANH);
             assert_true(fabs(y - want) <= 2 * FLT_EPSILON * fabs(want));
-            want = 1 / (1 + exp(-(double)x)), y = (double)activated(&tables[t], x, PLIM_ACT_SIGMOID);
+            want = 1 / (1 + exp(-(double)x)),
+            y = (double)activated(&tables[t], x, PLIM_ACT_SIGMOID);
             assert_true(fabs(y - want) <= 2 * FLT_EPSILON * fabs(want));
         }
 }
@@ -204,14 +205,16 @@ static void check_norms(const plim_kernels *k, size_t n, float offset, float eps
         x[i] = offset + check_uniform(state);
         w[i] = 2 * check_uniform(state), b[i] = check_uniform(state);
     }
-    norm centred = exact_norm(x, n, (double)eps, true), plain = exact_norm(x, n, (double)eps, false);
+    norm centred = exact_norm(x, n, (double)eps, true),
+         plain = exact_norm(x, n, (double)eps, false);
     for (int with_b = 0; with_b < 2; with_b++) {
         k->layer_norm(y, x, w, with_b ? b : NULL, n, eps);
         for (size_t i = 0; i < n; i++) {
             double bias = with_b ? (double)b[i] : 0, wi = (double)w[i];
             double want = ((double)x[i] - centred.mean) * centred.scale * wi + bias;
             /* The mean is off by a few eps of what it was summed from. */
-            double room = 8 * FLT_EPSILON * (centred.largest * centred.scale * fabs(wi) + fabs(bias));
+            double room =
+                8 * FLT_EPSILON * (centred.largest * centred.scale * fabs(wi) + fabs(bias));
             assert_true(fabs((double)y[i] - want) <= room);
         }
     }
@@ -258,7 +261,8 @@ static void rope_and_add(void **unused)
     for (size_t t = 0; t < count; t++)
         for (size_t half = 0; half <= 100; half++) {
             size_t bytes = half * sizeof(float);
-            float *x = check_guarded(2 * bytes), *c = check_guarded(bytes), *s = check_guarded(bytes);
+            float *x = check_guarded(2 * bytes), *c = check_guarded(bytes),
+                  *s = check_guarded(bytes);
             float before[200];
             for (size_t i = 0; i < half; i++)
                 c[i] = check_uniform(&state), s[i] = check_uniform(&state);
@@ -348,10 +352,15 @@ static void masks(void **unused)
 }
 
 const struct CMUnitTest check_elementwise_tests[] = {
-    cmocka_unit_test(activations_as_in_pytorch),    cmocka_unit_test(activations_everywhere),
-    cmocka_unit_test(tanh_and_sigmoid_are_precise), cmocka_unit_test(activations_by_place_and_gate),
-    cmocka_unit_test(norms),                        cmocka_unit_test(rope_and_add),
-    cmocka_unit_test(argmax),                       cmocka_unit_test(every_slot_is_filled),
+    cmocka_unit_test(activations_as_in_pytorch),
+    cmocka_unit_test(activations_everywhere),
+    cmocka_unit_test(tanh_and_sigmoid_are_precise),
+    cmocka_unit_test(activations_by_place_and_gate),
+    cmocka_unit_test(norms),
+    cmocka_unit_test(rope_and_add),
+    cmocka_unit_test(argmax),
+    cmocka_unit_test(every_slot_is_filled),
     cmocka_unit_test(masks),
 };
-const size_t check_elementwise_count = sizeof check_elementwise_tests / sizeof check_elementwise_tests[0];
+const size_t check_elementwise_count =
+    sizeof check_elementwise_tests / sizeof check_elementwise_tests[0];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Products: close to a computation in double precision, and the same bits however a call is cut up. */
+ * Products: close to a computation in double precision, and the same bits however a call is cut up.
+ */
 #include <fenv.h>
 #include <float.h>
 #include <math.h>
@@ -103,20 +104,21 @@ static void run_and_check(plim_dtype dtype, bool in_out, size_t rows, size_t out
 /* Every number of inputs up to 200, then odd ones about the bounds of blocks. */
 static void sizes_of_inputs(void **unused)
 {
-    static const size_t large[] = {255, 256, 257, 383, 384, 385, 400, 511, 513, 767, 768, 769, 1000, 1601, 3001};
+    static const size_t large[] = {255, 256, 257, 383, 384,  385,  400, 511,
+                                   513, 767, 768, 769, 1000, 1601, 3001};
     uint64_t state = 1;
     (void)unused;
     for (size_t d = 0; d < DTYPE_COUNT; d++)
         for (int in_out = 0; in_out < 2; in_out++) {
             for (size_t n = in_out; n <= 200; n++) {
                 run_and_check(DTYPES[d], in_out, 1, 1 + check_below(&state, 9), n, &state);
-                run_and_check(DTYPES[d], in_out, 2 + check_below(&state, 7), 1 + check_below(&state, 20), n,
-                              &state);
+                run_and_check(DTYPES[d], in_out, 2 + check_below(&state, 7),
+                              1 + check_below(&state, 20), n, &state);
             }
             for (size_t i = 0; i < sizeof large / sizeof large[0]; i++) {
                 run_and_check(DTYPES[d], in_out, 1, 1 + check_below(&state, 9), large[i], &state);
-                run_and_check(DTYPES[d], in_out, 2 + check_below(&state, 7), 1 + check_below(&state, 20),
-                              large[i], &state);
+                run_and_check(DTYPES[d], in_out, 2 + check_below(&state, 7),
+                              1 + check_below(&state, 20), large[i], &state);
             }
         }
 }
@@ -134,7 +136,8 @@ static void sizes_of_outputs_and_rows(void **unused)
         }
 }
 
-/* The call cut at random into rows and outputs (and, for in_out, ranges of inputs) gives the same bits. */
+/* The call cut at random into rows and outputs (and, for in_out, ranges of inputs) gives the same
+ * bits. */
 static void cut_and_compare(const plim_kernels *k, problem *b, const float *whole, uint64_t *state)
 {
     plim_product_fn fn = slot(k, b);
@@ -163,8 +166,8 @@ static void cut_and_compare(const plim_kernels *k, problem *b, const float *whol
 }
 
 /* `special`: some infinities, NaN and denormals among the numbers. */
-static void cuts(plim_dtype dtype, bool in_out, size_t rows, size_t outputs, size_t inputs, bool special,
-                 uint64_t *state)
+static void cuts(plim_dtype dtype, bool in_out, size_t rows, size_t outputs, size_t inputs,
+                 bool special, uint64_t *state)
 {
     static const float odd[] = {INFINITY, -INFINITY, NAN, 1e-40f, -1e-45f, -0.0f, 3e38f};
     plim_kernels tables[CHECK_MAX_TABLES];
@@ -204,7 +207,8 @@ static void same_bits_however_cut(void **unused)
         }
 }
 
-/* A NaN spoils the outputs that it meets and no other; infinities cancel to NaN; no flush to zero. */
+/* A NaN spoils the outputs that it meets and no other; infinities cancel to NaN; no flush to zero.
+ */
 static void special_values(void **unused)
 {
     plim_kernels tables[CHECK_MAX_TABLES];
@@ -220,7 +224,8 @@ static void special_values(void **unused)
                 memset(b.x, 0, b.x_bytes);
                 b.x[bad * b.p.x_stride + k] = NAN;
                 b.x[(bad + 1) % 5 * b.p.x_stride + k] = 1e-40f;
-                check_put((char *)b.w + (in_out ? k : 3) * b.p.w_row_bytes, in_out ? 3 : k, PLIM_F32, 1.0f);
+                check_put((char *)b.w + (in_out ? k : 3) * b.p.w_row_bytes, in_out ? 3 : k,
+                          PLIM_F32, 1.0f);
                 slot(&tables[t], &b)(&b.p);
                 for (size_t r = 0; r < 5; r++)
                     for (size_t o = 0; o < 14; o++)
@@ -259,8 +264,8 @@ static void nothing_else_is_touched(void **unused)
 }
 
 const struct CMUnitTest check_product_tests[] = {
-    cmocka_unit_test(sizes_of_inputs),       cmocka_unit_test(sizes_of_outputs_and_rows),
-    cmocka_unit_test(same_bits_however_cut), cmocka_unit_test(special_values),
+    cmocka_unit_test(sizes_of_inputs),         cmocka_unit_test(sizes_of_outputs_and_rows),
+    cmocka_unit_test(same_bits_however_cut),   cmocka_unit_test(special_values),
     cmocka_unit_test(nothing_else_is_touched),
 };
 const size_t check_product_count = sizeof check_product_tests / sizeof check_product_tests[0];

@@ -11,7 +11,8 @@
 
 #include "tensor/dtype.h"
 
-/* From the safetensors crate (Dtype, its names and bitsize) and the names of its Python package's table. */
+/* From the safetensors crate (Dtype, its names and bitsize) and the names of its Python package's
+ * table. */
 static const struct {
     plim_dtype dtype;
     const char *name, *torch;
@@ -54,7 +55,8 @@ static void all_types(void **unused)
         assert_string_equal(plim_dtype_torch_name(d), torch);
         assert_int_equal(plim_dtype_bits(d), TYPES[i].bits);
         assert_int_equal(plim_dtype_from_name(TYPES[i].name, strlen(TYPES[i].name)), d);
-        bool number = TYPES[i].name[0] == 'F', whole = strchr("BIU", TYPES[i].name[0]) && d != PLIM_BF16;
+        bool number = TYPES[i].name[0] == 'F',
+             whole = strchr("BIU", TYPES[i].name[0]) && d != PLIM_BF16;
         assert_int_equal(plim_dtypes[d].is_float, number || d == PLIM_BF16);
         assert_int_equal(plim_dtypes[d].is_integer, whole);
         unsigned align = TYPES[i].bits / 8 ? TYPES[i].bits / 8 : 1;
@@ -101,7 +103,8 @@ static void parse(void **unused)
     }
     assert_int_equal(plim_dtype_parse(&d, "auto", NULL), PLIM_OK);
     assert_int_equal(d, PLIM_AUTO);
-    const char *const wrong[] = {"", "Float32", "bf16", "torch.", "torch.BF16", "torch.auto", "float", "F32 "};
+    const char *const wrong[] = {"",           "Float32",    "bf16",  "torch.",
+                                 "torch.BF16", "torch.auto", "float", "F32 "};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         d = PLIM_I8;
         assert_int_equal(plim_dtype_parse(&d, wrong[i], &err), PLIM_E_USAGE);
@@ -155,9 +158,11 @@ static void overflows(void **unused)
 static void equality_and_text(void **unused)
 {
     char text[256];
-    plim_shape scalar = {0}, a = {2, {3, 5}}, b = {2, {3, 5, 9}}, c = {3, {3, 5, 1}}, d = {2, {5, 3}};
-    plim_shape longest = {8, {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-                              UINT64_MAX, UINT64_MAX}};
+    plim_shape scalar = {0}, a = {2, {3, 5}}, b = {2, {3, 5, 9}}, c = {3, {3, 5, 1}},
+               d = {2, {5, 3}};
+    plim_shape longest = {8,
+                          {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                           UINT64_MAX, UINT64_MAX}};
     (void)unused;
     assert_true(plim_shape_equal(&scalar, &scalar));
     assert_true(plim_shape_equal(&a, &b)); /* beyond the rank nothing counts */
