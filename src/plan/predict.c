@@ -8,9 +8,13 @@
 #include "base/num.h"
 #include "plan/plan.h"
 
+/* Handles, rows and tables beside the large buffers: of a session, and of each tensor. */
+#define SESSION_BYTES (64u << 10)
+#define SLOT_BYTES 256u
+
 /* What a configuration holds at its peak, beyond what is held already. */
 typedef struct demand {
-    uint64_t owned, mapped, staging, kv, scratch, sampler;
+    uint64_t owned, mapped, staging, kv, scratch, other;
 } demand;
 
 static uint64_t whole_pages(uint64_t bytes, uint64_t page)
@@ -39,7 +43,7 @@ static plim_status session_demand(demand *d, plim_load_plan *plan, const plim_sk
     if (!plim_mul_u64(plan->kv_bytes, plan->sessions, &d->kv) ||
         !plim_mul_u64(plan->scratch_bytes, plan->sessions, &d->scratch))
         return too_large(err);
-    d->sampler = (uint64_t)k->spec.vocab * PLIM_SAMPLER_ENTRY_BYTES * plan->sessions;
+    d->other += ((uint64_t)k->spec.vocab * PLIM_SAMPLER_ENTRY_BYTES + SESSION_BYTES) * plan->sessions;
     return PLIM_OK;
 }
 
@@ -81,7 +85,7 @@ static plim_status give_advice(plim_load_plan *plan, const plim_skeleton *k, con
     if (!plan->advice)
         return err->code;
     plim_status status = PLIM_OK;
-    uint64_t total = fixed + d->owned + d->mapped + d->staging + d->kv + d->scratch + d->sampler;
+    uint64_t total = fixed + d->owned + d->mapped + d->staging + d->kv + d->scratch + d->other;
     uint64_t without_copy = total - (plan->old_way ? d->staging : 0);
     if (plan->old_way && (!limit || without_copy <= limit))
         status = advise(plan, err, "--low-cpu-mem-usage true needs %s",
@@ -111,7 +115,7 @@ plim_status plim_plan_predict(plim_load_plan *plan, const plim_skeleton *k, cons
                               const plim_plan_options *options, const plim_facts *facts, const plim_held *held,
                               plim_error *err)
 {
-    demand d = {0};
+    demand d = {.other = (uint64_t)k->slot_count * SLOT_BYTES};
     plim_status status = session_demand(&d, plan, k, facts->page_bytes, err);
     if (status)
         return status;
@@ -122,8 +126,8 @@ plim_status plim_plan_predict(plim_load_plan *plan, const plim_skeleton *k, cons
     plan->category[PLIM_MEM_STAGING] += d.staging;
     plan->category[PLIM_MEM_KV] += d.kv;
     plan->category[PLIM_MEM_ACTIVATIONS] += d.scratch;
-    plan->category[PLIM_MEM_OTHER] += d.sampler;
-    uint64_t anonymous = d.owned + d.staging + d.kv + d.scratch + d.sampler;
+    plan->category[PLIM_MEM_OTHER] += d.other;
+    uint64_t anonymous = d.owned + d.staging + d.kv + d.scratch + d.other;
     plan->anonymous = held->anonymous + anonymous;
     plan->mapped = held->mapped + d.mapped;
     plan->line = facts->baseline + plan->anonymous + plan->mapped;
