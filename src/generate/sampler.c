@@ -218,8 +218,9 @@ static uint32_t candidate(const plim_sampler *s, size_t i)
     return s->all ? (uint32_t)i : s->kept[i];
 }
 
-/* Candidate i of before becomes candidate `to` (<= i). */
-static void keep(plim_sampler *s, size_t to, size_t i)
+/* Candidate i of before is number `to` (<= i) of those to come, and stays if the next takes another
+ * number. Without a branch: which one stays is hard to foretell. */
+static void put(plim_sampler *s, size_t to, size_t i)
 {
     s->kept[to] = candidate(s, i);
     s->weights[to] = s->weights[i];
@@ -259,6 +260,17 @@ static double sum_weights(plim_sampler *s)
     return total;
 }
 
+static float largest_weight(const plim_sampler *s, size_t at, size_t n)
+{
+    bool nan = false;
+    if (n == BLOCK)
+        return plim_scores_block_largest(s->weights + at, &nan);
+    float most = 0;
+    for (size_t i = at; i < at + n; i++)
+        most = s->weights[i] > most ? s->weights[i] : most;
+    return most;
+}
+
 /* Drop the candidates whose weight * scale is below `bound`; returns their sum of weight * scale.
  */
 static double drop_below(plim_sampler *s, float scale, float bound)
@@ -267,20 +279,19 @@ static double drop_below(plim_sampler *s, float scale, float bound)
     double dropped = 0;
     for (size_t at = 0; at < count; at += BLOCK) {
         size_t n = count - at < BLOCK ? count - at : BLOCK;
-        float most = 0;
-        for (size_t i = at; i < at + n; i++)
-            most = s->weights[i] > most ? s->weights[i] : most;
-        if (most * scale < bound) {
+        if (largest_weight(s, at, n) * scale < bound) {
             dropped += plim_scores_sum(s->weights + at, n, scale);
             continue;
         }
-        for (size_t i = at; i < at + n; i++) {
-            float p = s->weights[i] * scale;
-            if (p < bound)
-                dropped += (double)p;
-            else
-                keep(s, to++, i);
+        float lost[BLOCK];
+        for (size_t i = 0; i < n; i++) {
+            float weight = s->weights[at + i];
+            bool stays = weight * scale >= bound;
+            lost[i] = stays ? 0 : weight;
+            put(s, to, at + i);
+            to += stays;
         }
+        dropped += plim_scores_sum(lost, n, scale);
     }
     set_count(s, to);
     return dropped;
@@ -328,6 +339,51 @@ static void filter_top_k(plim_sampler *s, size_t k)
 
 /* ---- top-p ---- */
 
+/* The bucket in which the running sum of `mass`, rounded to float32, passes the cut; the last that
+ * holds anything if it does not.  *below: the sum before the first bucket, then before that one. */
+static uint32_t bucket_of_cut(const plim_sampler *s, double *below)
+{
+    const double *mass = s->scratch.mass;
+    uint32_t last = PLIM_SCORES_BUCKETS - 1, bucket = 0;
+    while (last > 0 && mass[last] == 0)
+        last--;
+    while (bucket < last && (float)(*below + mass[bucket]) <= s->cut)
+        *below += mass[bucket++];
+    return bucket;
+}
+
+/* Which of the equal steps from largest - span to largest candidate i is in. */
+static uint32_t bucket_of(const plim_sampler *s, size_t i, float span, float step)
+{
+    float steps = (s->scores[s->kept[i]] - s->largest + span) * step;
+    return steps < 0 ? 0 : steps >= PLIM_SCORES_BUCKETS ? PLIM_SCORES_BUCKETS - 1 : (uint32_t)steps;
+}
+
+/* Drop the candidates that are removed for certain, first by a bound, then by a histogram of scores
+ * in equal steps.  Returns their sum. */
+static double narrow(plim_sampler *s, float scale)
+{
+    /* A token is removed when the sum up to it is within the cut.  At most `count` tokens are at or
+     * below it, so one with less than cut / count is; a thousandth is left for rounding. */
+    float certain = s->cut / (float)s->count * 0.999f;
+    double below = drop_below(s, scale, certain), *mass = s->scratch.mass;
+    float span = (float)-ilogbf(certain / scale) * 0.6931472f; /* of the scores that are left */
+    span = span > 1 ? span : 1;
+    float step = (float)(PLIM_SCORES_BUCKETS - 1) / span;
+    memset(mass, 0, PLIM_SCORES_BUCKETS * sizeof *mass);
+    for (size_t i = 0; i < s->count; i++)
+        mass[bucket_of(s, i, span, step)] += (double)(s->weights[i] * scale);
+    uint32_t cut = bucket_of_cut(s, &below);
+    size_t to = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        bool stays = bucket_of(s, i, span, step) >= cut;
+        put(s, to, i);
+        to += stays;
+    }
+    set_count(s, to);
+    return below;
+}
+
 /* The first candidate in ascending order of (score, index) whose running sum, rounded to float32,
  * passes the cut; the last in that order if none does.  `below`: the sum of what was dropped
  * before.  A radix selection: each pass fixes some bits of the key. */
@@ -345,12 +401,7 @@ static void find_cut(plim_sampler *s, float scale, double below, uint32_t *key, 
             if (((k ^ prefix) & mask) == 0)
                 mass[(k >> shift) & bits] += (double)(s->weights[i] * scale);
         }
-        uint32_t last = bits, bucket = 0;
-        while (last > 0 && mass[last] == 0)
-            last--;
-        while (bucket < last && (float)(below + mass[bucket]) <= s->cut)
-            below += mass[bucket++];
-        prefix |= bucket << shift;
+        prefix |= bucket_of_cut(s, &below) << shift;
         mask |= bits << shift;
     }
     *key = prefix;
@@ -367,18 +418,14 @@ static void find_cut(plim_sampler *s, float scale, double below, uint32_t *key, 
 static void filter_top_p(plim_sampler *s)
 {
     float scale = 1.0f / (float)sum_weights(s);
-    /* A token is removed when the sum up to it is within the cut.  At most `count` tokens are at or
-     * below it, so one with less than cut / count is removed for certain; a thousandth is left for
-     * rounding. */
-    float certain = s->cut / (float)s->count * 0.999f;
-    double below = drop_below(s, scale, certain);
+    double below = narrow(s, scale);
     uint32_t key;
     size_t first = 0, to = 0;
     find_cut(s, scale, below, &key, &first);
     for (size_t i = 0; i < s->count; i++) {
         uint32_t k = plim_scores_key(s->scores[s->kept[i]]);
-        if (k > key || (k == key && i >= first))
-            keep(s, to++, i);
+        put(s, to, i);
+        to += k > key || (k == key && i >= first);
     }
     set_count(s, to);
 }
@@ -449,12 +496,25 @@ static uint32_t draw(plim_sampler *s)
     return candidate(s, end - 1);
 }
 
+/* plim_scores_largest of the scores, with what `score` found. */
+static size_t largest_score(const plim_sampler *s)
+{
+    if (s->nan)
+        return plim_scores_largest(s->scores, s->vocab);
+    size_t i = 0;
+    while (s->block_max[i / BLOCK] < s->largest)
+        i += BLOCK;
+    while (s->scores[i] < s->largest)
+        i++;
+    return i;
+}
+
 int32_t plim_sampler_next(plim_sampler *sampler, const float *logits)
 {
     if (!sampler->sampling.do_sample && sampler->penalty == 1)
         return (int32_t)plim_scores_largest(logits, sampler->vocab);
     filter(sampler, logits);
     if (!sampler->sampling.do_sample || !has_probabilities(sampler))
-        return (int32_t)plim_scores_largest(sampler->scores, sampler->vocab);
+        return (int32_t)largest_score(sampler);
     return (int32_t)draw(sampler);
 }
