@@ -76,9 +76,15 @@ static bool strike(fault_kind kind, const char *name)
     static const int errors[FAULT_KINDS] = {ENOMEM, EIO, ENOSPC, EAGAIN};
     if (!atomic_load(&state.armed) || state.kind != kind)
         return false;
+    static _Thread_local bool inside; /* what the hook itself calls is nobody's fault */
+    if (inside)
+        return false;
     size_t k = atomic_fetch_add(&state.calls, 1);
-    if (state.hook)
+    if (state.hook) {
+        inside = true;
         state.hook(state.hook_user, k);
+        inside = false;
+    }
     if (k != state.at && !(state.forever && k > state.at))
         return false;
     if (atomic_fetch_add(&state.failed, 1) == 0)

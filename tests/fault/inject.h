@@ -33,7 +33,8 @@ typedef enum read_mode { READ_WHOLE, READ_ONE_BYTE, READ_RANDOM, READ_INTERRUPTE
  */
 void fault_reads(read_mode mode);
 
-/* Called before each call of a kind, with its number since fault_arm; NULL: none. */
+/* Called before each call of the kind that is armed, with its number since fault_arm; NULL: none.
+ */
 void fault_hook(void (*fn)(void *user, size_t k), void *user);
 
 /* What the wrapped calls hold now. */

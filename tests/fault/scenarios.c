@@ -47,14 +47,33 @@ static void see_tensor(stage *s, const plim_tensor_info *t)
 
 /* ---- context ---- */
 
+static void *host_alloc(void *user, size_t bytes)
+{
+    (void)user;
+    return malloc(bytes);
+}
+
+static void host_free(void *user, void *ptr, size_t bytes)
+{
+    (void)user, (void)bytes;
+    free(ptr);
+}
+
+/* With a line that nothing crosses (so that the baseline must be known) and a host's allocator. */
 static plim_status run_context(stage *s, plim_error *err)
 {
+    static const plim_allocator host = {host_alloc, host_free, NULL};
     plim_context *context = NULL;
     plim_context_options options;
     plim_context_options_init(&options);
     options.threads = 4;
+    options.memory_limit = (uint64_t)1 << 40;
+    options.allocator = &host;
     plim_status status = plim_context_open(&context, &options, err);
     if (status == PLIM_OK) {
+        plim_memory m;
+        plim_context_memory(context, &m);
+        see_u64(s, m.baseline > 0);
         see_u64(s, plim_context_threads(context));
         see_text(s, plim_context_kernels(context));
     }
@@ -208,8 +227,8 @@ static plim_status evaluate(stage *s, plim_model *model, plim_error *err)
     return status;
 }
 
-static plim_status load(stage *s, plim_reader reader, plim_dtype dtype, int low_cpu_mem_usage,
-                        plim_error *err)
+plim_status stage_load(stage *s, plim_reader reader, plim_dtype dtype, int low_cpu_mem_usage,
+                       plim_error *err)
 {
     plim_model *model = NULL;
     plim_model_options options;
@@ -227,17 +246,23 @@ static plim_status load(stage *s, plim_reader reader, plim_dtype dtype, int low_
 
 static plim_status run_load_map(stage *s, plim_error *err)
 {
-    return load(s, PLIM_READER_MAP, PLIM_AUTO, 1, err);
+    return stage_load(s, PLIM_READER_MAP, PLIM_AUTO, 1, err);
 }
 
 static plim_status run_load_cast(stage *s, plim_error *err)
 {
-    return load(s, PLIM_READER_BUFFERED, PLIM_F16, 1, err);
+    return stage_load(s, PLIM_READER_BUFFERED, PLIM_F16, 1, err);
+}
+
+/* Four files and an index, transposed weights, a narrower type. */
+static plim_status run_shards(stage *s, plim_error *err)
+{
+    return stage_load(s, PLIM_READER_AUTO, PLIM_BF16, 1, err);
 }
 
 static plim_status run_load_old_way(stage *s, plim_error *err)
 {
-    return load(s, PLIM_READER_BUFFERED, PLIM_AUTO, 0, err);
+    return stage_load(s, PLIM_READER_BUFFERED, PLIM_AUTO, 0, err);
 }
 
 /* Everything in one: a context of its own with four threads, a plan, its model, closed in an odd
@@ -364,60 +389,85 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return remove(path);
 }
 
-static plim_status run_synth(stage *s, plim_error *err)
+/* False: there is no such file. */
+static int see_file(stage *s, const char *path)
 {
     static char block[65536];
-    static const char *const files[] = {"config.json", "model.safetensors"};
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return 0;
+    for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;)
+        see(s, block, n);
+    fclose(f);
+    return 1;
+}
+
+static plim_status run_synth(stage *s, plim_error *err)
+{
     char folder[400], config[700], path[500];
     synth_paths(s, folder, config);
     nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     plim_status status = plim_synth(s->context, config, folder, NULL, err);
-    for (int i = 0; i < 2 && status == PLIM_OK; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        FILE *f = fopen(path, "rb");
-        if (!f)
-            return PLIM_E_MISMATCH;
-        for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;)
-            see(s, block, n);
-        fclose(f);
-    }
-    return status;
+    if (status != PLIM_OK)
+        return status;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    if (!see_file(s, path))
+        return PLIM_E_MISMATCH;
+    s->whole_file = s->digest;
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    return see_file(s, path) ? PLIM_OK : PLIM_E_MISMATCH;
 }
 
-static int found_file;
+static int found_partial;
 
-static int look_for_files(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static int look_for_partial(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-    (void)st;
-    if (type == FTW_F &&
-        (strstr(path, ".partial") || strcmp(path + ftw->base, "model.safetensors") == 0))
-        found_file = 1;
+    (void)st, (void)ftw;
+    found_partial |= type == FTW_F && strstr(path, ".partial");
     return 0;
 }
 
-/* After a failure: neither weights under their final name nor a temporary file. */
+/* After a failure: no temporary file, and what has its final name is whole. */
 static int after_synth(stage *s, plim_status status)
 {
-    char folder[400], config[700];
+    char folder[400], config[700], path[500];
+    stage file = {.digest = DIGEST_START};
+    (void)status;
     synth_paths(s, folder, config);
-    found_file = 0;
-    nftw(folder, look_for_files, 8, FTW_PHYS);
-    return status == PLIM_OK ? 0 : found_file;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    found_partial = 0;
+    nftw(folder, look_for_partial, 8, FTW_PHYS);
+    return found_partial || (see_file(&file, path) && file.digest != s->whole_file);
 }
 
+#define TREE PLIM_SOURCE_DIR "/tests/"
+
 const scenario scenarios[] = {
-    {"context", run_context, NULL, NULL, 1, 0},
-    {"checkpoint", run_checkpoint, NULL, NULL, 0, 1},
-    {"cache", run_cache, prepare_cache, NULL, 0, 0},
-    {"plan", run_plan, NULL, NULL, 0, 0},
-    {"load-map", run_load_map, NULL, NULL, 0, 1},
-    {"load-cast", run_load_cast, NULL, NULL, 0, 1},
-    {"load-old-way", run_load_old_way, NULL, NULL, 0, 1},
-    {"threads", run_threads, NULL, NULL, 1, 0},
-    {"tokenizer", run_tokenizer, NULL, NULL, 0, 1},
-    {"generate", run_generate, prepare_generate, NULL, 0, 0},
-    {"synth", run_synth, NULL, after_synth, 0, 1},
-    {NULL, NULL, NULL, NULL, 0, 0},
+    {.name = "context", .run = run_context, .own_context = 1},
+    {.name = "checkpoint", .run = run_checkpoint, .lines = 1},
+    {.name = "shard-headers",
+     .run = run_checkpoint,
+     .lines = 1,
+     .model = TREE "golden/gpt2-sharded"},
+    {.name = "cache", .run = run_cache, .prepare = prepare_cache},
+    {.name = "plan", .run = run_plan},
+    {.name = "plan-shards", .run = run_plan, .model = TREE "golden/gpt2-sharded"},
+    {.name = "load-map", .run = run_load_map, .lines = 1},
+    {.name = "load-cast", .run = run_load_cast, .lines = 1},
+    {.name = "load-old-way", .run = run_load_old_way, .lines = 1},
+    {.name = "load-shards", .run = run_shards, .lines = 1, .model = TREE "golden/gpt2-sharded"},
+    {.name = "threads", .run = run_threads, .own_context = 1},
+    {.name = "tokenizer", .run = run_tokenizer, .lines = 1},
+    {.name = "tokenizer-pair",
+     .run = run_tokenizer,
+     .lines = 1,
+     .model = TREE "tokenizer/fixtures/gpt2_pair"},
+    {.name = "tokenizer-config",
+     .run = run_tokenizer,
+     .model = TREE "tokenizer/fixtures/with_config"},
+    {.name = "generate", .run = run_generate, .prepare = prepare_generate},
+    {.name = "synth", .run = run_synth, .after = after_synth, .lines = 1},
+    {.name = NULL},
 };
 
 /* ---- the stage ---- */

@@ -20,6 +20,7 @@ typedef struct stage {
     uint64_t digest;
     plim_model *open_model; /* of those that only generate */
     plim_tokenizer *open_tokenizer;
+    uint64_t whole_file; /* digest of what synth writes */
 } stage;
 
 typedef struct scenario {
@@ -29,6 +30,7 @@ typedef struct scenario {
     int (*after)(stage *s, plim_status status);        /* 0: all is well; may be NULL */
     int own_context;                                   /* it opens its own */
     int lines;                                         /* try it below lines too */
+    const char *model;                                 /* in the source tree; NULL: the stage's */
 } scenario;
 
 extern const scenario scenarios[]; /* ends with one that has no name */
@@ -37,5 +39,9 @@ int stage_open(stage *s);
 plim_status stage_open_context(stage *s, plim_error *err);
 void stage_clear(stage *s); /* what prepare made, and the context */
 void stage_close(stage *s);
+
+/* Load the stage's model, evaluate a few tokens and see their logits. */
+plim_status stage_load(stage *s, plim_reader reader, plim_dtype dtype, int low_cpu_mem_usage,
+                       plim_error *err);
 
 #endif

@@ -192,7 +192,7 @@ static void tight_lines(const scenario *sc, stage *s, const outcome *good)
         stage tight = *s;
         outcome o = {.first = "line"};
         tight.context = NULL;
-        tight.limit = 1 + 4096 + (most + 64 * 1024) * step / 64;
+        tight.limit = 4096 + 2 * most * step / 64;
         idle before = look(&tight);
         if (stage_open_context(&tight, &o.err) != PLIM_OK) {
             refused++;
@@ -220,12 +220,12 @@ static void tight_lines(const scenario *sc, stage *s, const outcome *good)
 static void run_scenario(const scenario *sc, stage *s)
 {
     plim_error err = {0};
+    const char *usual = s->model;
+    s->model = sc->model ? sc->model : usual;
     if (!sc->own_context && stage_open_context(s, &err) != PLIM_OK) {
         failures++;
         printf("FAILED %s: no context: %s\n", sc->name, err.message);
-        return;
-    }
-    if (sc->prepare && sc->prepare(s, &err) != PLIM_OK) {
+    } else if (sc->prepare && sc->prepare(s, &err) != PLIM_OK) {
         failures++;
         printf("FAILED %s: not prepared: %s\n", sc->name, err.message);
     } else {
@@ -244,6 +244,7 @@ static void run_scenario(const scenario *sc, stage *s)
         }
     }
     stage_clear(s);
+    s->model = usual;
 }
 
 int main(int argc, char **argv)

@@ -161,6 +161,7 @@ static void test_facts(void **state)
     assert_int_equal(f.threads, 3);
     assert_int_equal(f.page_bytes, sysconf(_SC_PAGESIZE));
     assert_in_range(f.rss, 500 * KIB, 4 * GIB);
+    assert_true(f.peak + MIB >= f.rss);
     assert_int_equal(f.machine.total, (uint64_t)sysconf(_SC_PHYS_PAGES) * f.page_bytes);
     FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
     char text[100] = "";
