@@ -157,6 +157,24 @@ static void formatting(void **state)
     assert_string_equal(text, "");
 }
 
+/* The thread's locale is the host's: it is as it was after every call. */
+static void locale_stays(void **state)
+{
+    (void)state;
+    char before[16], after[16], text[32];
+    double value;
+    assert_ptr_equal(uselocale((locale_t)0), LC_GLOBAL_LOCALE); /* after all the tests above */
+    snprintf(before, sizeof before, "%.1f", 0.5);
+    plim_format_f64(text, sizeof text, 0.5);
+    assert_string_equal(text, "0.5");
+    assert_true(plim_parse_f64("0.5", 3, &value));
+    plim_format(text, sizeof text, "%.1f", 0.5);
+    assert_string_equal(text, "0.5");
+    snprintf(after, sizeof after, "%.1f", 0.5);
+    assert_string_equal(before, after);
+    assert_ptr_equal(uselocale((locale_t)0), LC_GLOBAL_LOCALE);
+}
+
 /* Compile a locale with a decimal comma into a folder of our own and take it. */
 static bool take_comma(char folder[64])
 {
@@ -177,7 +195,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(doubles), cmocka_unit_test(not_doubles), cmocka_unit_test(integers),
-        cmocka_unit_test(sizes),   cmocka_unit_test(formatting),
+        cmocka_unit_test(sizes),   cmocka_unit_test(formatting),  cmocka_unit_test(locale_stays),
     };
     if (argc < 2 || strcmp(argv[1], "comma") != 0)
         return cmocka_run_group_tests(tests, NULL, NULL);
