@@ -44,7 +44,6 @@ static const option_row *find_letter(char letter)
 static plim_status bad_value(const option_row *row, const char *value, plim_error *err)
 {
     char want[160];
-    bool bounded = row->low <= row->high;
     switch (row->kind) {
     case KIND_FLAG:
     case KIND_SWITCH:
@@ -58,8 +57,10 @@ static plim_status bad_value(const option_row *row, const char *value, plim_erro
         break;
     case KIND_U64:
     case KIND_I64:
-        snprintf(want, sizeof want, "a whole number from %.0f to %.0f", bounded ? row->low : 0.0,
-                 bounded ? row->high : 18446744073709551615.0);
+        if (row->low <= row->high)
+            snprintf(want, sizeof want, "a whole number from %.0f to %.0f", row->low, row->high);
+        else
+            snprintf(want, sizeof want, "a whole number from 0 to %" PRIu64, UINT64_MAX);
         break;
     case KIND_SIZE:
         snprintf(want, sizeof want, "a size as 512MiB, 8GiB, 8GB or plain bytes");

@@ -81,7 +81,7 @@ static plim_status stream_close(stream *s, const plim_generation *g)
 {
     const char *text;
     size_t bytes;
-    if (s->decoder && s->status == PLIM_OK) {
+    if (s->decoder && g && s->status == PLIM_OK) {
         s->status = plim_decoder_flush(s->decoder, &text, &bytes, s->err);
         if (s->status == PLIM_OK)
             out_write(&s->c->out, text, bytes);
@@ -191,6 +191,12 @@ static plim_status generate(cli *c, const cli_prompt *prompt, plim_model *model,
 {
     plim_session *session = NULL;
     stream s;
+    uint32_t vocab = plim_model_vocab_size(model);
+    for (size_t i = 0; i < prompt->count; i++)
+        if ((uint32_t)prompt->ids[i] >= vocab)
+            return cli_fail(err, PLIM_E_USAGE,
+                            "token %" PRId32 " is beyond the vocabulary of %" PRIu32,
+                            prompt->ids[i], vocab);
     plim_status status = plim_session_open(&session, model, err);
     if (status != PLIM_OK)
         return status;
