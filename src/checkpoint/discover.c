@@ -209,12 +209,37 @@ static plim_status refuse_special(const char *path, plim_error *err)
     return PLIM_OK;
 }
 
+/* In a snapshot of the Hub's cache (.../models--ORG--NAME/snapshots/COMMIT...): ": fetch it with
+ * `hf download ...`"; elsewhere "". */
+static void download_hint(char *out, size_t cap, const char *directory)
+{
+    static const char folder[] = "/snapshots/";
+    out[0] = 0;
+    const char *end = strstr(directory, folder);
+    const char *name = end;
+    while (name && name > directory && name[-1] != '/')
+        name--;
+    if (!end || strncmp(name, "models--", 8) || end - name > 200)
+        return;
+    name += 8;
+    const char *commit = end + sizeof folder - 1, *dashes = strstr(name, "--");
+    size_t digits = strspn(commit, "0123456789abcdef");
+    if (digits != 40 || (commit[digits] && commit[digits] != '/'))
+        return;
+    bool has_org = dashes && dashes < end;
+    size_t org = has_org ? (size_t)(dashes - name) : 0;
+    const char *rest = has_org ? dashes + 2 : name;
+    snprintf(out, cap, ": fetch it with `hf download %.*s%s%.*s --revision %.40s`", (int)org, name,
+             has_org ? "/" : "", (int)(end - rest), rest, commit);
+}
+
 static plim_status nothing_found(const char *directory, const char *single, const char *index,
                                  const char *variant, plim_error *err)
 {
     listing l;
-    char path[PLIM_PATH_BYTES], names[700];
+    char path[PLIM_PATH_BYTES], names[700], hint[400];
     plim_status status;
+    download_hint(hint, sizeof hint, directory);
     const char *looked_for[] = {single, index};
     for (int i = 0; i < 2; i++) {
         if ((status = plim_path_join(path, sizeof path, directory, looked_for[i], err)) ||
@@ -231,7 +256,8 @@ static plim_status nothing_found(const char *directory, const char *single, cons
             "Transformers and save it with save_pretrained, which writes safetensors",
             single, index, plim_shorten(l.other).text);
     if (!l.safetensors_count)
-        return plim_fail_at(err, PLIM_E_IO, where, "there is no %s and no %s here", single, index);
+        return plim_fail_at(err, PLIM_E_IO, where, "there is no %s and no %s here%s", single, index,
+                            hint);
     show_list(names, sizeof names, &l);
     if (variant)
         return plim_fail_at(err, PLIM_E_IO, where,

@@ -133,7 +133,8 @@ static plim_status read_ref(char commit[COMMIT_DIGITS + 1], const char *reposito
         return status;
     size_t got = 0, more = 1;
     while (!status && more && got < sizeof text - 1) {
-        status = plim_file_read_some(&file, path, text + got, sizeof text - 1 - got, got, &more, err);
+        status =
+            plim_file_read_some(&file, path, text + got, sizeof text - 1 - got, got, &more, err);
         got += more;
     }
     plim_file_close(&file);

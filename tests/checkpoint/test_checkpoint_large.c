@@ -151,8 +151,6 @@ static void test_large_index(void **state)
     assert_int_equal(err.offset, 1);
 }
 
-/* Two shards whose tensors together pass PLIM_MAX_TENSORS by one, the first alone not; and an index
- * with as many entries. */
 static void put_tensors_from(const char *root, const char *name, unsigned from, unsigned to)
 {
     size_t used = 0;
@@ -167,10 +165,15 @@ static void put_tensors_from(const char *root, const char *name, unsigned from, 
     free(header);
 }
 
+/* Two shards whose tensors together pass PLIM_MAX_TENSORS by one; and just reach it. */
 static void test_too_many_tensors(void **state)
 {
     plim_error err;
     enum { HALF = PLIM_MAX_TENSORS / 2 };
+    if (SANITIZED) {
+        print_message("takes minutes under a sanitizer: the cap is tried without one\n");
+        skip();
+    }
     put_tensors_from(*state, "1.safetensors", 0, HALF);
     put_tensors_from(*state, "2.safetensors", HALF, PLIM_MAX_TENSORS + 1);
     put_text(*state, "model.safetensors.index.json",

@@ -4,7 +4,7 @@
  * none. */
 #include "checkpoint_test.h"
 
-#define HEADER(name) "{\"" name "\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}"
+#define HEADER(name)         "{\"" name "\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}"
 #define INDEX(tensor, shard) "{\"metadata\":{},\"weight_map\":{\"" tensor "\":\"" shard "\"}}"
 
 /* A file with one tensor, named as the file is, so that a test sees which one was taken. */
@@ -146,6 +146,28 @@ static void test_nothing_there(void **state)
           "e.safetensors, f.safetensors and 2 more: give");
 }
 
+/* A snapshot whose weights were never fetched: the command that fetches them. */
+static void test_incomplete_snapshot(void **state)
+{
+    const char *root = *state;
+#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+    put_text(root, "models--org--a--b/snapshots/" COMMIT "/sub/x", "");
+    put_text(root, "models--gpt2/snapshots/" COMMIT "/config.json", "{}");
+    put_text(root, "models--gpt2/snapshots/0123/config.json", "{}");
+    put_text(root, "mine/snapshots/" COMMIT "/config.json", "{}");
+    fails(&(plim_checkpoint_where){.path = in(root, "models--gpt2/snapshots/" COMMIT)}, PLIM_E_IO,
+          "here: fetch it with `hf download gpt2 --revision " COMMIT "`");
+    fails(&(plim_checkpoint_where){.path = in(root, "models--org--a--b/snapshots/" COMMIT),
+                                   .subfolder = "sub"},
+          PLIM_E_IO, "here: fetch it with `hf download org/a--b --revision " COMMIT "`");
+    static const char *const others[] = {"models--gpt2/snapshots/0123", "mine/snapshots/" COMMIT};
+    for (size_t i = 0; i < 2; i++) {
+        plim_error err;
+        open_fails(&(plim_checkpoint_where){.path = in(root, others[i])}, PLIM_E_IO, &err);
+        assert_null(strstr(err.message, "fetch"));
+    }
+}
+
 static void test_refused(void **state)
 {
     const char *root = *state;
@@ -245,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_paths, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_links, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_nothing_there, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_incomplete_snapshot, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_refused, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_no_permission, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_config, folder_make, folder_remove),
