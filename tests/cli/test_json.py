@@ -87,10 +87,10 @@ class Json(Case):
         self.assertEqual([t["tied_to"] for t in plan["tensors"] if "tied_to" in t], ["model.embed_tokens.weight"])
         # the peak that plan tells is the peak that load has
         if not SANITIZED:
-            for options in (["--context", "512"], ["--context", "512", "--dtype", "float32"]):
-                plan = self.run_program("plan", MODEL, "--json", *options).json["memory"]
-                load = self.run_program("load", MODEL, "--json", *options).json["memory"]
-                self.assertLess(abs(load["peak"] - plan["predicted_peak"]), 1 << 20)
+            for options, allowed in ([], 1 << 20), (["--dtype", "float32"], 3 << 20):
+                plan = self.run_program("plan", MODEL, "--json", "--context", "512", *options).json["memory"]
+                load = self.run_program("load", MODEL, "--json", "--context", "512", *options).json["memory"]
+                self.assertLess(abs(load["peak"] - plan["predicted_peak"]), allowed)
 
     def test_info(self):
         info = self.run_program("info", MODEL, "--json").json
