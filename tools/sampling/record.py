@@ -148,7 +148,8 @@ def write_processors(path):
     """u32 rows; a row: u32 vocab, u32 previous count, i32 previous[], f32 logits[vocab], then the grid: for each of
     repetition_penalty, temperature, top_k, top_p, min_p u32 count, f64 values[] (0 for None).  Then for each pair of
     the first two f32 scores[vocab] without the filters, i32 torch.argmax of each of those, and for each combination,
-    the last option varying fastest, u8 known (0: torch's levels disagree) and u8 kept[(vocab + 7) / 8] (bit i % 8 of byte i / 8; the rest is -inf)."""
+    the last option varying fastest, u8 known (0: torch's levels disagree) and u8 kept[(vocab + 7) / 8]
+    (bit i % 8 of byte i / 8; the rest is -inf)."""
     first, *others = levels()
     rows, out, left_out, total, model = make_rows(), io.BytesIO(), 0, 0, tiny_model()
     out.write(struct.pack("<I", len(first)))
