@@ -39,7 +39,7 @@ static void put_v2(const char *root, const char *folder, const char *max, const 
     const char *const files[] = {"memory.max", "memory.high", "memory.current", "memory.stat"};
     const char *const texts[] = {max, high, current, stat};
     for (int i = 0; i < 4; i++) {
-        char path[500];
+        char path[1200];
         snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         if (texts[i])
             put(root, path, texts[i]);
