@@ -119,16 +119,13 @@ static double given(double option, double otherwise)
     return isnan(option) ? otherwise : option;
 }
 
-/* How many new tokens: max_new_tokens, else max_length less the prompt, from the options, else from the model's
- * generation_config, else 20. */
+/* How many new tokens: max_new_tokens, else max_length less the prompt, else 20; each from the options, else from the
+ * model's generation_config.  As in Transformers, max_new_tokens wins wherever it comes from. */
 static plim_status count_new(const plim_generation_defaults *d, const plim_generate_options *o, size_t prompt_count,
                              size_t *out, plim_error *err)
 {
-    int64_t max_new = o->max_new_tokens, max_length = o->max_length;
-    if (max_new < 0 && max_length < 0) {
-        max_new = d->max_new_tokens;
-        max_length = d->max_length;
-    }
+    int64_t max_new = o->max_new_tokens >= 0 ? o->max_new_tokens : d->max_new_tokens;
+    int64_t max_length = o->max_length >= 0 ? o->max_length : d->max_length;
     if (max_new < 0 && max_length < 0)
         max_new = 20;
     if (max_new >= 0) {
@@ -172,7 +169,8 @@ plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options
                                   .top_k = o->top_k < 0 ? d->top_k : (uint64_t)o->top_k,
                                   .top_p = given(o->top_p, d->top_p),
                                   .min_p = given(o->min_p, d->min_p),
-                                  .seed = o->seed};
+                                  .seed = o->seed,
+                                  .lacks = d->lacks};
     r->eos = m->defaults.eos;
     r->eos_count = o->ignore_eos ? 0 : m->defaults.eos_count;
     r->stop = o->stop;

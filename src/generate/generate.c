@@ -12,8 +12,11 @@ typedef struct loop {
     const plim_generate_request *request;
     plim_generation *result;
     plim_tok_decoder decoder;
+    plim_tok_decoder spelled; /* special tokens kept: what stop strings are looked for in */
     plim_stopper *stopper;
 } loop;
+
+#define STOP_PROMPT_TOKENS 256 /* of the prompt's end, in which a stop string may begin */
 
 static bool is_eos(const plim_generate_request *r, int32_t token)
 {
@@ -21,6 +24,31 @@ static bool is_eos(const plim_generate_request *r, int32_t token)
         if (r->eos[i] == token)
             return true;
     return false;
+}
+
+/* Feed a token to the stop strings; *stopped when it completes one. */
+static plim_status watch_for_stop(loop *l, int32_t token, bool *stopped, plim_error *err)
+{
+    const char *text;
+    size_t bytes;
+    *stopped = false;
+    if (!l->stopper)
+        return PLIM_OK;
+    plim_status status = plim_tok_decoder_push(&l->spelled, token, &text, &bytes, err);
+    if (!status)
+        *stopped = plim_stopper_push(l->stopper, text, bytes);
+    return status;
+}
+
+/* As in Transformers, a stop string may begin in the prompt; one that ends there does not count. */
+static plim_status watch_prompt(loop *l, plim_error *err)
+{
+    size_t count = l->request->prompt_count;
+    plim_status status = PLIM_OK;
+    bool ignored;
+    for (size_t i = count > STOP_PROMPT_TOKENS ? count - STOP_PROMPT_TOKENS : 0; !status && i < count; i++)
+        status = watch_for_stop(l, l->request->prompt[i], &ignored, err);
+    return status;
 }
 
 /* Show a new token to the caller and the stop strings; *finish is set when the generation ends with it. */
@@ -34,7 +62,9 @@ static plim_status announce(loop *l, int32_t token, bool *done, plim_error *err)
         plim_status status = plim_tok_decoder_push(&l->decoder, token, &event.text, &event.text_bytes, err);
         if (status)
             return status;
-        stopped = l->stopper && plim_stopper_push(l->stopper, event.text, event.text_bytes);
+        status = watch_for_stop(l, token, &stopped, err);
+        if (status)
+            return status;
     }
     bool interrupted = r->on_token && r->on_token(r->user, &event);
     *done = true;
@@ -140,17 +170,23 @@ plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s, cons
         return status;
     loop l = {.s = s, .request = request};
     const plim_alloc *alloc = plim_ledger_alloc(s->ledger, PLIM_MEM_OTHER);
-    if (request->tok)
+    if (request->tok) {
         plim_tok_decoder_init(&l.decoder, request->tok, alloc, true);
+        plim_tok_decoder_init(&l.spelled, request->tok, alloc, false);
+    }
     plim_sampler_reset(s->sampler, &request->sampling);
     status = open_result(&l, err);
+    if (!status)
+        status = watch_prompt(&l, err);
     if (!status)
         status = run_loop(&l, err);
     if (!status && request->tok)
         status = plim_tok_decode(request->tok, plim_alloc_system(), l.result->tokens, l.result->token_count, true,
                                  &l.result->text, &l.result->text_bytes, err);
-    if (request->tok)
+    if (request->tok) {
         plim_tok_decoder_free(&l.decoder);
+        plim_tok_decoder_free(&l.spelled);
+    }
     plim_stopper_close(&l.stopper);
     if (status)
         plim_generation_free(&l.result);

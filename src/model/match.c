@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Skeleton meets checkpoint: which stored tensor fills which slot, and the report of what is missing, unexpected or
- * of another shape, with indices collapsed as Transformers' own report does ("layers.{0...11}.mlp"). */
-#include <ctype.h>
+ * of another shape, with indices collapsed as Transformers' own report does ("layers.{0, 1}.mlp"). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,97 +23,131 @@ static const plim_stored *find_stored(const plim_stored_set *set, const plim_fam
     return plim_stored_find(set, longer);
 }
 
-/* ---- collapsing: names that differ in one number only become one line ---- */
+/* ---- collapsing: names that are alike but for numbers between dots become one line ---- */
 
-typedef struct name_key {
-    const char *name;
-    size_t digits_at, digits; /* the first run of digits between dots, or 0 */
-    uint64_t index;
-} name_key;
+#define MANY_INDICES 10
 
-static name_key split_name(const char *name)
+/* The next integer between dots (or at the end), from p on; NULL when there is none. */
+static const char *next_index(const char *name, const char *p, size_t *digits)
 {
-    name_key key = {.name = name};
-    for (const char *p = name; *p; p++) {
-        size_t n = strspn(p, "0123456789");
-        bool whole = n && n < 10 && (p == name || p[-1] == '.') && (p[n] == '.' || !p[n]);
-        if (whole) {
-            key.digits_at = (size_t)(p - name);
-            key.digits = n;
-            key.index = strtoull(p, NULL, 10);
-            break;
-        }
-        p += n ? n - 1 : 0;
+    for (; *p; p++) {
+        *digits = strspn(p, "0123456789");
+        if (*digits && p != name && p[-1] == '.' && (p[*digits] == '.' || !p[*digits]))
+            return p;
+        p += *digits ? *digits - 1 : 0;
     }
-    return key;
+    return NULL;
+}
+
+typedef struct collapsing {
+    const char *name;
+    const char *pattern; /* the name with '*' for each index */
+} collapsing;
+
+static char *pattern_of(plim_arena *arena, const char *name, plim_error *err)
+{
+    char *pattern = plim_arena_text(arena, name, strlen(name), err);
+    size_t digits, used = 0;
+    const char *from = name, *at = name;
+    if (!pattern)
+        return NULL;
+    while ((at = next_index(name, at, &digits))) {
+        memcpy(pattern + used, from, (size_t)(at - from));
+        used += (size_t)(at - from);
+        pattern[used++] = '*';
+        from = at += digits;
+    }
+    strcpy(pattern + used, from); /* never longer than the name */
+    return pattern;
 }
 
 static int by_pattern(const void *a, const void *b)
 {
-    const name_key *x = a, *y = b;
-    if (x->digits && y->digits) {
-        size_t n = x->digits_at < y->digits_at ? x->digits_at : y->digits_at;
-        int order = strncmp(x->name, y->name, n);
-        if (!order && x->digits_at == y->digits_at) {
-            order = strcmp(x->name + x->digits_at + x->digits, y->name + y->digits_at + y->digits);
-            if (!order)
-                return x->index < y->index ? -1 : x->index > y->index;
-            return order;
+    const collapsing *x = a, *y = b;
+    int order = strcmp(x->pattern, y->pattern);
+    return order ? order : strcmp(x->name, y->name);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The different values of the star number `star` in names[n], sorted; returns how many. */
+static size_t index_values(const collapsing *names, size_t n, size_t star, uint64_t *values)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t digits = 0;
+        const char *at = names[i].name;
+        for (size_t s = 0; at && s <= star; s++)
+            if ((at = next_index(names[i].name, at + digits, &digits)) && s == star)
+                values[i] = strtoull(at, NULL, 10);
+    }
+    qsort(values, n, sizeof *values, by_value);
+    for (size_t i = 0; i < n; i++)
+        if (!i || values[i] != values[i - 1])
+            values[count++] = values[i];
+    return count;
+}
+
+/* "3", "{0, 2}" or, beyond ten of them, "{0...31}"; returns the length. */
+static size_t write_indices(char *out, size_t cap, const uint64_t *values, size_t count)
+{
+    size_t used = (size_t)snprintf(out, cap, "%s%llu", count > 1 ? "{" : "", (unsigned long long)values[0]);
+    if (count > MANY_INDICES)
+        used += (size_t)snprintf(out + used, cap - used, "...%llu", (unsigned long long)values[count - 1]);
+    for (size_t i = 1; i < count && count <= MANY_INDICES; i++)
+        used += (size_t)snprintf(out + used, cap - used, ", %llu", (unsigned long long)values[i]);
+    if (count > 1)
+        used += (size_t)snprintf(out + used, cap - used, "}");
+    return used;
+}
+
+/* One line for names[n] of one pattern, in the arena; NULL without memory. */
+static const char *collapse_group(plim_arena *arena, const collapsing *names, size_t n, uint64_t *values,
+                                  plim_error *err)
+{
+    size_t stars = 0, used = 0;
+    for (const char *p = names[0].pattern; *p; p++)
+        stars += *p == '*';
+    char *line = plim_arena_new(arena, strlen(names[0].pattern) + stars * MANY_INDICES * 24 + 1, 1, err);
+    size_t star = 0;
+    for (const char *p = names[0].pattern; line && *p; p++) {
+        if (*p != '*' || n == 1) {
+            line[used++] = *p;
+            continue;
         }
+        size_t count = index_values(names, n, star++, values);
+        used += write_indices(line + used, MANY_INDICES * 24, values, count);
     }
-    return strcmp(x->name, y->name);
-}
-
-static bool same_pattern(const name_key *x, const name_key *y)
-{
-    return x->digits && y->digits && x->digits_at == y->digits_at && !strncmp(x->name, y->name, x->digits_at) &&
-           !strcmp(x->name + x->digits_at + x->digits, y->name + y->digits_at + y->digits);
-}
-
-/* "{0, 3}" for a few indices, "{0...11}" for a run, "{0, 1, 2, ...}" cut where it grows long. */
-static void index_set(char *out, size_t cap, const name_key *keys, size_t n)
-{
-    if (n == 1) {
-        snprintf(out, cap, "%.*s", (int)keys[0].digits, keys[0].name + keys[0].digits_at);
-        return;
-    }
-    if (keys[n - 1].index - keys[0].index == n - 1 && n > 2) {
-        snprintf(out, cap, "{%llu...%llu}", (unsigned long long)keys[0].index,
-                 (unsigned long long)keys[n - 1].index);
-        return;
-    }
-    size_t used = (size_t)snprintf(out, cap, "{");
-    for (size_t i = 0; i < n && used + 32 < cap; i++)
-        used += (size_t)snprintf(out + used, cap - used, "%s%llu", i ? ", " : "",
-                                 (unsigned long long)keys[i].index);
-    snprintf(out + used, cap - used, "%s}", used + 32 < cap ? "" : ", ...");
+    return line && n == 1 ? names[0].name : line;
 }
 
 /* names[count] → lines[*line_count], in the arena. */
 static plim_status collapse(plim_arena *arena, const char *const *names, size_t count, const char ***lines,
                             size_t *line_count, plim_error *err)
 {
-    name_key *keys = plim_new(arena->alloc, count, sizeof *keys, err);
+    collapsing *keys = plim_new(arena->alloc, count, sizeof *keys, err);
+    uint64_t *values = plim_new(arena->alloc, count, sizeof *values, err);
     *lines = plim_arena_new(arena, count, sizeof **lines, err);
     *line_count = 0;
-    bool ok = keys && *lines;
-    for (size_t i = 0; ok && i < count; i++)
-        keys[i] = split_name(names[i]);
+    bool ok = keys && values && *lines;
+    for (size_t i = 0; ok && i < count; i++) {
+        keys[i] = (collapsing){names[i], pattern_of(arena, names[i], err)};
+        ok = keys[i].pattern != NULL;
+    }
     if (ok)
         qsort(keys, count, sizeof *keys, by_pattern);
     for (size_t i = 0, n; ok && i < count; i += n) {
-        for (n = 1; i + n < count && same_pattern(&keys[i], &keys[i + n]); n++)
+        for (n = 1; i + n < count && !strcmp(keys[i].pattern, keys[i + n].pattern); n++)
             ;
-        const name_key *k = &keys[i];
-        char set[200] = "";
-        if (k->digits)
-            index_set(set, sizeof set, k, n);
-        char *line = plim_arena_format(arena, err, "%.*s%s%s", (int)k->digits_at, k->name, set,
-                                       k->name + k->digits_at + k->digits);
-        (*lines)[(*line_count)++] = line;
-        ok = line != NULL;
+        (*lines)[*line_count] = collapse_group(arena, keys + i, n, values, err);
+        ok = (*lines)[(*line_count)++] != NULL;
     }
     plim_delete(arena->alloc, keys);
+    plim_delete(arena->alloc, values);
     return ok ? PLIM_OK : PLIM_E_NOMEM;
 }
 

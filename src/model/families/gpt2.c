@@ -80,6 +80,6 @@ const plim_family plim_family_gpt2 = {
             [PLIM_ROLE_DOWN] = "transformer.h.%u.mlp.c_proj.weight",
             [PLIM_ROLE_DOWN_BIAS] = "transformer.h.%u.mlp.c_proj.bias",
         },
-    .ignored = {"attn.bias", "attn.masked_bias"},
+    .ignored = {"attn.bias", "attn.masked_bias"}, /* masks that old files stored */
     .read = read,
 };
