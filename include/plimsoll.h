@@ -10,12 +10,13 @@
  *     in any order.
  *  2. Errors are values: a call returns PLIM_OK (0) or a negative code, and fills the plim_error of
  *     the caller when one is given (NULL is allowed).  Outputs are NULL or untouched on failure.
- *  3. The library never prints, exits, reads the environment, installs a signal handler or depends on
- *     the locale.  It talks through the log callback of its context only.
+ *  3. The library never prints, exits, reads the environment, installs a signal handler or depends
+ * on the locale.  It talks through the log callback of its context only.
  *  4. Options structs are filled by their `_init` macro, then changed.  NULL means all defaults.
  *  5. Sizes are bytes, times are seconds, token ids are int32_t, text is UTF-8 with a length.
- *  6. Thread safety: a context, a checkpoint, a plan, a model and a tokenizer may be used from several
- *     threads at once; a session or a decoder from one thread at a time (plim_session_cancel excepted).
+ *  6. Thread safety: a context, a checkpoint, a plan, a model and a tokenizer may be used from
+ * several threads at once; a session or a decoder from one thread at a time (plim_session_cancel
+ * excepted).
  */
 #ifndef PLIMSOLL_H
 #define PLIMSOLL_H
@@ -35,20 +36,21 @@ extern "C" {
 
 #define PLIM_VERSION "0.1.0"
 
-/* ---- status and errors ------------------------------------------------------------------------ */
+/* ---- status and errors ------------------------------------------------------------------------
+ */
 
 /* Never renumbered.  plim_status_name gives the short name that the program prints ("TRUNC"). */
 typedef enum plim_status {
     PLIM_OK = 0,
-    PLIM_E_TRUNC = -1,      /* a file ends before what it announces */
-    PLIM_E_FORMAT = -2,     /* a file breaks a rule of its format */
-    PLIM_E_LIMIT = -3,      /* a number in a file passes a stated cap */
-    PLIM_E_UNSUP = -4,      /* valid, but not supported (yet) */
-    PLIM_E_UNSAFE = -5,     /* refused: would leave the folder, run code, open a device */
-    PLIM_E_MISMATCH = -6,   /* two things that must agree don't (config and tensor, index and file) */
-    PLIM_E_NOMEM = -7,      /* the system gave no memory */
-    PLIM_E_BUDGET = -8,     /* would cross the memory line; refused before it is allocated */
-    PLIM_E_IO = -9,         /* the system failed a read, a write or an open; or there is no such file */
+    PLIM_E_TRUNC = -1,    /* a file ends before what it announces */
+    PLIM_E_FORMAT = -2,   /* a file breaks a rule of its format */
+    PLIM_E_LIMIT = -3,    /* a number in a file passes a stated cap */
+    PLIM_E_UNSUP = -4,    /* valid, but not supported (yet) */
+    PLIM_E_UNSAFE = -5,   /* refused: would leave the folder, run code, open a device */
+    PLIM_E_MISMATCH = -6, /* two things that must agree don't (config and tensor, index and file) */
+    PLIM_E_NOMEM = -7,    /* the system gave no memory */
+    PLIM_E_BUDGET = -8,   /* would cross the memory line; refused before it is allocated */
+    PLIM_E_IO = -9, /* the system failed a read, a write or an open; or there is no such file */
     PLIM_E_CHANGED = -10,   /* a file changed while it was in use */
     PLIM_E_INTEGRITY = -11, /* a checksum does not match */
     PLIM_E_NET = -12,
@@ -72,7 +74,8 @@ PLIM_API const char *plim_status_name(plim_status code);
 /* "0.1.0"; static storage. */
 PLIM_API const char *plim_version(void);
 
-/* ---- types of elements ------------------------------------------------------------------------ */
+/* ---- types of elements ------------------------------------------------------------------------
+ */
 
 /* The 22 of safetensors, in its order; AUTO where an option says "as it is". */
 typedef enum plim_dtype {
@@ -102,10 +105,12 @@ typedef enum plim_dtype {
     PLIM_DTYPE_COUNT
 } plim_dtype;
 
-/* Name as safetensors writes it ("BF16"), "auto" for PLIM_AUTO, "?" out of range.  Static storage. */
+/* Name as safetensors writes it ("BF16"), "auto" for PLIM_AUTO, "?" out of range.  Static storage.
+ */
 PLIM_API const char *plim_dtype_name(plim_dtype dtype);
 
-/* Name as PyTorch says it ("bfloat16"), or plim_dtype_name where PyTorch has none.  Static storage. */
+/* Name as PyTorch says it ("bfloat16"), or plim_dtype_name where PyTorch has none.  Static storage.
+ */
 PLIM_API const char *plim_dtype_torch_name(plim_dtype dtype);
 
 /* Either spelling, "torch." allowed, exact case; -> *out, or PLIM_E_USAGE. */
@@ -116,7 +121,8 @@ PLIM_API unsigned plim_dtype_bits(plim_dtype dtype);
 
 #define PLIM_MAX_DIMS 8
 
-/* ---- callbacks -------------------------------------------------------------------------------- */
+/* ---- callbacks --------------------------------------------------------------------------------
+ */
 
 typedef enum plim_log_level { PLIM_LOG_DEBUG, PLIM_LOG_INFO, PLIM_LOG_WARN } plim_log_level;
 
@@ -134,15 +140,16 @@ typedef struct plim_progress {
 /* Return non-zero to cancel: the call in progress then fails with PLIM_E_CANCELLED. */
 typedef int (*plim_progress_fn)(void *user, const plim_progress *progress);
 
-/* The caller's own memory for everything but weights, KV and activations (those are anonymous maps).
- * alloc: `bytes` aligned to 16, or NULL.  Both must be thread-safe. */
+/* The caller's own memory for everything but weights, KV and activations (those are anonymous
+ * maps). alloc: `bytes` aligned to 16, or NULL.  Both must be thread-safe. */
 typedef struct plim_allocator {
     void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *ptr, size_t bytes);
     void *user;
 } plim_allocator;
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory -----------------------------------------------------------------------------------
+ */
 
 typedef enum plim_memory_category {
     PLIM_MEM_WEIGHTS,
@@ -187,27 +194,29 @@ PLIM_API plim_status plim_process_memory_read(plim_process_memory *out, plim_err
 PLIM_API plim_status plim_process_peak_reset(plim_error *err);
 
 typedef struct plim_machine_memory {
-    uint64_t total;        /* MemTotal */
-    uint64_t available;    /* MemAvailable */
+    uint64_t total;     /* MemTotal */
+    uint64_t available; /* MemAvailable */
     uint64_t swap_total;
     uint64_t cgroup_limit; /* the smallest of the control groups above us, v1 and v2; 0: none */
-    uint64_t cgroup_left;  /* the least that any of them leaves, reclaimable cache counted as free; only if limited */
-    uint64_t line;         /* what `--memory auto` means here: the bytes this process may hold in all */
+    uint64_t cgroup_left;  /* the least that any of them leaves, reclaimable cache counted as free;
+                              only if limited */
+    uint64_t line; /* what `--memory auto` means here: the bytes this process may hold in all */
 } plim_machine_memory;
 
 PLIM_API plim_status plim_machine_memory_read(plim_machine_memory *out, plim_error *err);
 
-/* ---- context ---------------------------------------------------------------------------------- */
+/* ---- context ----------------------------------------------------------------------------------
+ */
 
 typedef struct plim_context plim_context;
 
 typedef struct plim_context_options {
     size_t size;
-    uint64_t memory_limit;  /* the line, baseline included; 0: none */
-    uint64_t baseline;      /* bytes held already; 0: measured now (VmRSS) */
-    unsigned threads;       /* 0: the cores this process may use */
-    unsigned cpu_mask;      /* PLIM_CPU_*: instruction sets that may be used; default all */
-    plim_log_fn log;        /* NULL: silent */
+    uint64_t memory_limit; /* the line, baseline included; 0: none */
+    uint64_t baseline;     /* bytes held already; 0: measured now (VmRSS) */
+    unsigned threads;      /* 0: the cores this process may use */
+    unsigned cpu_mask;     /* PLIM_CPU_*: instruction sets that may be used; default all */
+    plim_log_fn log;       /* NULL: silent */
     void *log_user;
     const plim_allocator *allocator; /* NULL: malloc; copied */
 } plim_context_options;
@@ -215,9 +224,9 @@ typedef struct plim_context_options {
 PLIM_API void plim_context_options_init_sized(plim_context_options *options, size_t size);
 #define plim_context_options_init(o) plim_context_options_init_sized((o), sizeof *(o))
 
-#define PLIM_CPU_AVX2 0x1u   /* AVX2, FMA and F16C */
+#define PLIM_CPU_AVX2   0x1u /* AVX2, FMA and F16C */
 #define PLIM_CPU_AVX512 0x2u /* F, BW, DQ, VL */
-#define PLIM_CPU_ALL 0xffffffffu
+#define PLIM_CPU_ALL    0xffffffffu
 
 /* The root: ledger, threads, log.  Models opened in one context share its line. */
 PLIM_API plim_status plim_context_open(plim_context **out, const plim_context_options *options,
@@ -229,7 +238,8 @@ PLIM_API unsigned plim_context_threads(const plim_context *context);
 /* "scalar", "avx2" or "avx512": the kernels in use.  Static storage. */
 PLIM_API const char *plim_context_kernels(const plim_context *context);
 
-/* ---- models ----------------------------------------------------------------------------------- */
+/* ---- models -----------------------------------------------------------------------------------
+ */
 
 typedef struct plim_model plim_model;
 typedef struct plim_tokenizer plim_tokenizer;
@@ -244,20 +254,22 @@ typedef enum plim_reader {
 /* The names are those of Transformers' from_pretrained. */
 typedef struct plim_model_options {
     size_t size;
-    plim_dtype torch_dtype;     /* AUTO: config.json's, else the first float type stored */
-    const char *device_map;     /* NULL or "auto", "cpu"; "disk", JSON and "cuda" are PLIM_E_UNSUP for now */
+    plim_dtype torch_dtype; /* AUTO: config.json's, else the first float type stored */
+    const char
+        *device_map; /* NULL or "auto", "cpu"; "disk", JSON and "cuda" are PLIM_E_UNSUP for now */
     const char *max_memory;     /* JSON, as accelerate takes it; only {"cpu": ...} for now */
     const char *offload_folder; /* accepted; nothing is ever written there */
-    int low_cpu_mem_usage;      /* default 1; 0: whole state dict first, then a copy, for comparison */
+    int low_cpu_mem_usage; /* default 1; 0: whole state dict first, then a copy, for comparison */
     plim_reader reader;
-    uint32_t context;           /* KV positions per session; 0: min(what the model was made for, 4096) */
-    plim_dtype kv_dtype;        /* F32, F16, BF16; AUTO: F32 when the run type is F32, else F16 */
-    uint32_t prefill_chunk;     /* rows per pass; 0: the plan's choice, 256 */
-    uint32_t sessions;          /* how many sessions are paid for at open; default 1; 0: weights alone */
-    const char *revision;       /* for names: branch, tag or commit; NULL: main */
+    uint32_t context;    /* KV positions per session; 0: min(what the model was made for, 4096) */
+    plim_dtype kv_dtype; /* F32, F16, BF16; AUTO: F32 when the run type is F32, else F16 */
+    uint32_t prefill_chunk; /* rows per pass; 0: the plan's choice, 256 */
+    uint32_t sessions;    /* how many sessions are paid for at open; default 1; 0: weights alone */
+    const char *revision; /* for names: branch, tag or commit; NULL: main */
     const char *subfolder;
-    const char *variant;        /* model.VARIANT.safetensors */
-    const char *cache_dir;      /* the Hugging Face cache ("~/.cache/huggingface/hub"); NULL: paths only */
+    const char *variant; /* model.VARIANT.safetensors */
+    const char
+        *cache_dir; /* the Hugging Face cache ("~/.cache/huggingface/hub"); NULL: paths only */
     plim_progress_fn progress;
     void *progress_user;
 } plim_model_options;
@@ -265,19 +277,19 @@ typedef struct plim_model_options {
 PLIM_API void plim_model_options_init_sized(plim_model_options *options, size_t size);
 #define plim_model_options_init(o) plim_model_options_init_sized((o), sizeof *(o))
 
-/* Load a model: `name` is a folder, a .safetensors file with config.json beside it, or a Hub name that
- * the cache holds.  When this returns, every byte that should be in memory is there.
+/* Load a model: `name` is a folder, a .safetensors file with config.json beside it, or a Hub name
+ * that the cache holds.  When this returns, every byte that should be in memory is there.
  * PLIM_E_BUDGET: the plan does not fit below the line (nothing was allocated). */
 PLIM_API plim_status plim_model_open(plim_model **out, plim_context *context, const char *name,
                                      const plim_model_options *options, plim_error *err);
 PLIM_API void plim_model_close(plim_model **model);
 
-PLIM_API uint64_t plim_model_num_parameters(const plim_model *model); /* tied ones once */
+PLIM_API uint64_t plim_model_num_parameters(const plim_model *model);   /* tied ones once */
 PLIM_API uint64_t plim_model_memory_footprint(const plim_model *model); /* bytes of its weights */
-PLIM_API const char *plim_model_type(const plim_model *model);        /* "gpt2"; lives with the model */
-PLIM_API const char *plim_model_device_map(const plim_model *model);  /* JSON: {"": "cpu"} */
+PLIM_API const char *plim_model_type(const plim_model *model); /* "gpt2"; lives with the model */
+PLIM_API const char *plim_model_device_map(const plim_model *model); /* JSON: {"": "cpu"} */
 PLIM_API uint32_t plim_model_vocab_size(const plim_model *model);
-PLIM_API uint32_t plim_model_context(const plim_model *model);        /* KV positions per session */
+PLIM_API uint32_t plim_model_context(const plim_model *model); /* KV positions per session */
 PLIM_API plim_dtype plim_model_dtype(const plim_model *model);
 
 typedef struct plim_load_report {
@@ -286,10 +298,10 @@ typedef struct plim_load_report {
     uint64_t mapped_bytes; /* brought in as pages of the file */
     double open_seconds;   /* headers, config, plan */
     double load_seconds;
-    plim_reader reader;           /* what AUTO became */
-    uint64_t predicted_peak;      /* VmHWM as the plan saw it */
-    plim_process_memory before;   /* at the start of the load */
-    plim_process_memory after;    /* at its end */
+    plim_reader reader;         /* what AUTO became */
+    uint64_t predicted_peak;    /* VmHWM as the plan saw it */
+    plim_process_memory before; /* at the start of the load */
+    plim_process_memory after;  /* at its end */
 } plim_load_report;
 
 PLIM_API void plim_model_load_report(const plim_model *model, plim_load_report *out);
@@ -298,34 +310,39 @@ PLIM_API void plim_model_load_report(const plim_model *model, plim_load_report *
  * plim_model_open; unexpected ones are listed here, indices collapsed.  NULL past the end. */
 PLIM_API const char *plim_model_unexpected(const plim_model *model, size_t i);
 
-/* ---- tokenizers ------------------------------------------------------------------------------- */
+/* ---- tokenizers -------------------------------------------------------------------------------
+ */
 
-/* `name` as in plim_model_open; only tokenizer files are needed.  `options` gives revision, subfolder and
- * cache_dir; the rest is ignored. */
-PLIM_API plim_status plim_tokenizer_open(plim_tokenizer **out, plim_context *context, const char *name,
-                                         const plim_model_options *options, plim_error *err);
+/* `name` as in plim_model_open; only tokenizer files are needed.  `options` gives revision,
+ * subfolder and cache_dir; the rest is ignored. */
+PLIM_API plim_status plim_tokenizer_open(plim_tokenizer **out, plim_context *context,
+                                         const char *name, const plim_model_options *options,
+                                         plim_error *err);
 PLIM_API void plim_tokenizer_close(plim_tokenizer **tokenizer);
 
 /* Text -> ids.  *ids is allocated (release with plim_free), NULL when *count is 0. */
-PLIM_API plim_status plim_tokenizer_encode(plim_tokenizer *tokenizer, const char *text, size_t bytes,
-                                           int add_special_tokens, int32_t **ids, size_t *count,
-                                           plim_error *err);
+PLIM_API plim_status plim_tokenizer_encode(plim_tokenizer *tokenizer, const char *text,
+                                           size_t bytes, int add_special_tokens, int32_t **ids,
+                                           size_t *count, plim_error *err);
 
 /* Ids -> text.  *text is allocated (release with plim_free) and ends in a NUL beyond *bytes. */
-PLIM_API plim_status plim_tokenizer_decode(plim_tokenizer *tokenizer, const int32_t *ids, size_t count,
-                                           int skip_special_tokens, char **text, size_t *bytes,
-                                           plim_error *err);
+PLIM_API plim_status plim_tokenizer_decode(plim_tokenizer *tokenizer, const int32_t *ids,
+                                           size_t count, int skip_special_tokens, char **text,
+                                           size_t *bytes, plim_error *err);
 
 /* One past the largest id. */
 PLIM_API uint32_t plim_tokenizer_size(const plim_tokenizer *tokenizer);
 
-/* The token as its file spells it (byte-level alphabet), NULL for an id that has none.  *bytes may be NULL. */
-PLIM_API const char *plim_tokenizer_token(const plim_tokenizer *tokenizer, int32_t id, size_t *bytes);
+/* The token as its file spells it (byte-level alphabet), NULL for an id that has none.  *bytes may
+ * be NULL. */
+PLIM_API const char *plim_tokenizer_token(const plim_tokenizer *tokenizer, int32_t id,
+                                          size_t *bytes);
 
 /* Memory that the library handed out.  NULL is allowed. */
 PLIM_API void plim_free(void *ptr);
 
-/* ---- generation ------------------------------------------------------------------------------- */
+/* ---- generation -------------------------------------------------------------------------------
+ */
 
 typedef enum plim_finish {
     PLIM_FINISH_LENGTH,
@@ -334,7 +351,8 @@ typedef enum plim_finish {
     PLIM_FINISH_INTERRUPTED /* by the callback or plim_session_cancel */
 } plim_finish;
 
-/* A new token.  `text` holds what became complete UTF-8 with it (maybe nothing), special tokens skipped. */
+/* A new token.  `text` holds what became complete UTF-8 with it (maybe nothing), special tokens
+ * skipped. */
 typedef struct plim_token_event {
     int32_t token;
     size_t index; /* 0 for the first new one */
@@ -356,7 +374,7 @@ typedef struct plim_generate_options {
     double top_p;
     double min_p;
     double repetition_penalty;
-    uint64_t seed;          /* reproduces our samples, not PyTorch's */
+    uint64_t seed; /* reproduces our samples, not PyTorch's */
     int ignore_eos;
     const char *const *stop; /* stop strings */
     size_t stop_count;
@@ -367,11 +385,12 @@ typedef struct plim_generate_options {
 PLIM_API void plim_generate_options_init_sized(plim_generate_options *options, size_t size);
 #define plim_generate_options_init(o) plim_generate_options_init_sized((o), sizeof *(o))
 
-/* How many new tokens a generation may give: max_new_tokens, else max_length less the prompt, from `generate`, else
- * from the model's generation_config.json, else 20.  For choosing plim_model_options.context before a load;
- * `name` and `options` as in plim_tokenizer_open.  PLIM_E_USAGE when max_length leaves no room for a token. */
-PLIM_API plim_status plim_generate_count(size_t *new_tokens, plim_context *context, const char *name,
-                                         const plim_model_options *options,
+/* How many new tokens a generation may give: max_new_tokens, else max_length less the prompt, from
+ * `generate`, else from the model's generation_config.json, else 20.  For choosing
+ * plim_model_options.context before a load; `name` and `options` as in plim_tokenizer_open.
+ * PLIM_E_USAGE when max_length leaves no room for a token. */
+PLIM_API plim_status plim_generate_count(size_t *new_tokens, plim_context *context,
+                                         const char *name, const plim_model_options *options,
                                          const plim_generate_options *generate, size_t prompt_count,
                                          plim_error *err);
 
@@ -379,7 +398,8 @@ PLIM_API plim_status plim_generate_count(size_t *new_tokens, plim_context *conte
 typedef struct plim_generation {
     int32_t *tokens; /* the new ones */
     size_t token_count;
-    char *text; /* theirs, special tokens skipped, cut before a stop string is not done; NUL-terminated */
+    char *text; /* theirs, special tokens skipped, cut before a stop string is not done;
+                   NUL-terminated */
     size_t text_bytes;
     plim_finish finish;
     size_t prompt_tokens;
@@ -398,7 +418,8 @@ PLIM_API plim_status plim_generate_text(plim_generation **out, plim_model *model
                                         plim_tokenizer *tokenizer, const char *prompt,
                                         const plim_generate_options *options, plim_error *err);
 
-/* ---- planning --------------------------------------------------------------------------------- */
+/* ---- planning ---------------------------------------------------------------------------------
+ */
 
 typedef struct plim_plan plim_plan;
 
@@ -408,34 +429,34 @@ PLIM_API plim_status plim_plan_open(plim_plan **out, plim_context *context, cons
                                     const plim_model_options *options, plim_error *err);
 PLIM_API void plim_plan_close(plim_plan **plan);
 
-/* Load exactly that plan.  A plan of weights alone gives a model that answers questions but opens no
- * session.  `progress` may be NULL. */
+/* Load exactly that plan.  A plan of weights alone gives a model that answers questions but opens
+ * no session.  `progress` may be NULL. */
 PLIM_API plim_status plim_model_load(plim_model **out, plim_plan *plan, plim_error *err);
 
 typedef struct plim_plan_info {
     int fits;
-    uint64_t limit;          /* the line; 0: none */
+    uint64_t limit; /* the line; 0: none */
     uint64_t baseline;
     uint64_t predicted_peak; /* VmHWM of the process when it is the only thing in it */
     uint64_t anonymous;      /* of predicted_peak without the baseline */
     uint64_t mapped;
     uint64_t category[PLIM_MEM_COUNT]; /* at the peak */
-    uint64_t weight_bytes;   /* what stays */
+    uint64_t weight_bytes;             /* what stays */
     uint64_t stored_bytes;
     uint64_t parameters;
     size_t tensor_count;
     size_t read_count;
     size_t advice_count;
     size_t unexpected_count;
-    int runnable;            /* 0: weights alone; the model_type is not known */
-    plim_dtype dtype;        /* the run type */
+    int runnable;     /* 0: weights alone; the model_type is not known */
+    plim_dtype dtype; /* the run type */
     plim_dtype kv_dtype;
     uint32_t context;
     uint32_t prefill_chunk;
     plim_reader reader;
-    uint64_t kv_bytes;       /* per session */
-    const char *model_type;  /* "" when config.json has none; lives with the plan */
-    const char *directory;   /* where the name was found */
+    uint64_t kv_bytes;      /* per session */
+    const char *model_type; /* "" when config.json has none; lives with the plan */
+    const char *directory;  /* where the name was found */
 } plim_plan_info;
 
 PLIM_API void plim_plan_describe(const plim_plan *plan, plim_plan_info *out);
@@ -445,20 +466,21 @@ typedef enum plim_form { PLIM_FORM_META, PLIM_FORM_MAPPED, PLIM_FORM_OWNED } pli
 /* "meta", "mapped", "owned"; static storage. */
 PLIM_API const char *plim_form_name(plim_form form);
 
-/* A tensor that the model needs (or, of a checkpoint, that is stored).  Strings live with the handle. */
+/* A tensor that the model needs (or, of a checkpoint, that is stored).  Strings live with the
+ * handle. */
 typedef struct plim_tensor_info {
     const char *name; /* as stored */
     plim_dtype dtype; /* in memory */
     plim_dtype stored_dtype;
     unsigned rank;
     uint64_t shape[PLIM_MAX_DIMS];
-    uint64_t bytes;        /* in memory */
+    uint64_t bytes; /* in memory */
     uint64_t stored_bytes;
-    const char *file;      /* path of its file */
-    uint64_t offset;       /* of its first byte in that file */
+    const char *file; /* path of its file */
+    uint64_t offset;  /* of its first byte in that file */
     plim_form form;
-    const char *device;    /* "cpu" */
-    const char *tied_to;   /* the name of the tensor whose bytes it shares, or NULL */
+    const char *device;  /* "cpu" */
+    const char *tied_to; /* the name of the tensor whose bytes it shares, or NULL */
 } plim_tensor_info;
 
 /* 0 and *out, or PLIM_E_USAGE past the end. */
@@ -480,12 +502,13 @@ PLIM_API const char *plim_plan_advice(const plim_plan *plan, size_t i);
 /* Stored tensors that the model does not need, indices collapsed; NULL past the end. */
 PLIM_API const char *plim_plan_unexpected(const plim_plan *plan, size_t i);
 
-/* ---- checkpoints, low level (as safe_open) ---------------------------------------------------- */
+/* ---- checkpoints, low level (as safe_open) ----------------------------------------------------
+ */
 
 typedef struct plim_checkpoint plim_checkpoint;
 
-/* `name` as in plim_model_open; no config.json is needed.  `options` gives revision, subfolder, variant and
- * cache_dir.  Headers are read and checked, no tensor data. */
+/* `name` as in plim_model_open; no config.json is needed.  `options` gives revision, subfolder,
+ * variant and cache_dir.  Headers are read and checked, no tensor data. */
 PLIM_API plim_status plim_checkpoint_open(plim_checkpoint **out, plim_context *context,
                                           const char *name, const plim_model_options *options,
                                           plim_error *err);
@@ -498,30 +521,34 @@ PLIM_API plim_status plim_checkpoint_tensor(const plim_checkpoint *checkpoint, s
 PLIM_API plim_status plim_checkpoint_find(const plim_checkpoint *checkpoint, const char *name,
                                           plim_tensor_info *out, plim_error *err);
 PLIM_API size_t plim_checkpoint_file_count(const plim_checkpoint *checkpoint);
-PLIM_API const char *plim_checkpoint_file(const plim_checkpoint *checkpoint, size_t i, uint64_t *bytes);
+PLIM_API const char *plim_checkpoint_file(const plim_checkpoint *checkpoint, size_t i,
+                                          uint64_t *bytes);
 
-/* Read a tensor, or the part of it between begin[d] (included) and end[d] (excluded) of each dimension
- * (both NULL: all of it), row-major, cast to `dtype` (AUTO: as stored) into `dst`.
- * `dst_bytes` must be what that takes exactly (PLIM_E_USAGE otherwise).  PLIM_E_UNSUP: no such cast. */
+/* Read a tensor, or the part of it between begin[d] (included) and end[d] (excluded) of each
+ * dimension (both NULL: all of it), row-major, cast to `dtype` (AUTO: as stored) into `dst`.
+ * `dst_bytes` must be what that takes exactly (PLIM_E_USAGE otherwise).  PLIM_E_UNSUP: no such
+ * cast. */
 PLIM_API plim_status plim_checkpoint_read(plim_checkpoint *checkpoint, const char *name,
                                           const uint64_t *begin, const uint64_t *end,
                                           plim_dtype dtype, void *dst, size_t dst_bytes,
                                           plim_error *err);
 
-/* ---- sessions, low level ---------------------------------------------------------------------- */
+/* ---- sessions, low level ----------------------------------------------------------------------
+ */
 
 typedef struct plim_session plim_session;
 
-/* A sequence and its KV.  The first `sessions` of the model's options are paid for; more may be refused
- * (PLIM_E_BUDGET). */
+/* A sequence and its KV.  The first `sessions` of the model's options are paid for; more may be
+ * refused (PLIM_E_BUDGET). */
 PLIM_API plim_status plim_session_open(plim_session **out, plim_model *model, plim_error *err);
 PLIM_API void plim_session_close(plim_session **session);
 
 /* One row of logits: f32 [vocab], valid during the call.  Return non-zero to cancel. */
 typedef int (*plim_logits_fn)(void *user, size_t position, const float *logits, size_t vocab);
 
-/* Append tokens to the sequence.  `on_logits`, where given, gets the row of every one of them; otherwise only
- * the last one's are computed.  PLIM_E_LIMIT beyond the context, PLIM_E_USAGE for an id out of range. */
+/* Append tokens to the sequence.  `on_logits`, where given, gets the row of every one of them;
+ * otherwise only the last one's are computed.  PLIM_E_LIMIT beyond the context, PLIM_E_USAGE for an
+ * id out of range. */
 PLIM_API plim_status plim_session_eval(plim_session *session, const int32_t *tokens, size_t count,
                                        plim_logits_fn on_logits, void *user, plim_error *err);
 
@@ -541,7 +568,8 @@ PLIM_API plim_status plim_session_generate(plim_generation **out, plim_session *
                                            size_t count, const plim_generate_options *options,
                                            plim_error *err);
 
-/* ---- streaming decode ------------------------------------------------------------------------- */
+/* ---- streaming decode -------------------------------------------------------------------------
+ */
 
 typedef struct plim_decoder plim_decoder;
 
@@ -549,18 +577,19 @@ PLIM_API plim_status plim_decoder_open(plim_decoder **out, plim_tokenizer *token
                                        int skip_special_tokens, plim_error *err);
 PLIM_API void plim_decoder_close(plim_decoder **decoder);
 
-/* The text that id completes, always whole UTF-8; valid until the next call.  The pushes and the flush
- * concatenated equal plim_tokenizer_decode. */
+/* The text that id completes, always whole UTF-8; valid until the next call.  The pushes and the
+ * flush concatenated equal plim_tokenizer_decode. */
 PLIM_API plim_status plim_decoder_push(plim_decoder *decoder, int32_t id, const char **text,
                                        size_t *bytes, plim_error *err);
 PLIM_API plim_status plim_decoder_flush(plim_decoder *decoder, const char **text, size_t *bytes,
                                         plim_error *err);
 
-/* ---- synthetic checkpoints -------------------------------------------------------------------- */
+/* ---- synthetic checkpoints --------------------------------------------------------------------
+ */
 
 typedef struct plim_synth_options {
     size_t size;
-    plim_dtype torch_dtype;  /* AUTO: config.json's, else F32 */
+    plim_dtype torch_dtype; /* AUTO: config.json's, else F32 */
     uint64_t seed;
     uint64_t max_shard_size; /* 0: one file */
     plim_progress_fn progress;
@@ -570,13 +599,15 @@ typedef struct plim_synth_options {
 PLIM_API void plim_synth_options_init_sized(plim_synth_options *options, size_t size);
 #define plim_synth_options_init(o) plim_synth_options_init_sized((o), sizeof *(o))
 
-/* A checkpoint of the exact shape of a config.json, with random weights, written into `directory` (made
- * where missing) with a copy of that config.json.  Nothing half-written under a final name. */
+/* A checkpoint of the exact shape of a config.json, with random weights, written into `directory`
+ * (made where missing) with a copy of that config.json.  Nothing half-written under a final name.
+ */
 PLIM_API plim_status plim_synth(plim_context *context, const char *config_path,
                                 const char *directory, const plim_synth_options *options,
                                 plim_error *err);
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------
+ */
 
 /* Where a name leads: the folder (or file) as plim_model_open would use it, into path[cap].
  * PLIM_E_IO with the command that downloads it where it is a Hub name that is not there yet. */

@@ -40,7 +40,8 @@ static inline const char *temp_path(const temp_folder *t, const char *name)
     return path;
 }
 
-static inline const char *temp_write(const temp_folder *t, const char *name, const void *bytes, size_t count)
+static inline const char *temp_write(const temp_folder *t, const char *name, const void *bytes,
+                                     size_t count)
 {
     const char *path = temp_path(t, name);
     FILE *f = fopen(path, "wb");
@@ -55,8 +56,8 @@ static inline const char *temp_text(const temp_folder *t, const char *name, cons
 }
 
 /* A safetensors file: the header's text as given, then `data_bytes` bytes that count up. */
-static inline const char *temp_safetensors(const temp_folder *t, const char *name, const char *header,
-                                           size_t data_bytes)
+static inline const char *temp_safetensors(const temp_folder *t, const char *name,
+                                           const char *header, size_t data_bytes)
 {
     size_t n = strlen(header);
     unsigned char *all = malloc(8 + n + data_bytes);

@@ -7,7 +7,8 @@
 #include "api/handles.h"
 #include "hub/hub.h"
 
-plim_status plim_resolve(char *path, size_t cap, const char *name, const plim_model_options *options, plim_error *err)
+plim_status plim_resolve(char *path, size_t cap, const char *name,
+                         const plim_model_options *options, plim_error *err)
 {
     plim_model_options o = plim_model_options_take(options);
     plim_error_clear(err);
@@ -84,16 +85,19 @@ plim_status plim_checkpoint_tensor(const plim_checkpoint *c, size_t i, plim_tens
     return PLIM_OK;
 }
 
-static plim_status find(const plim_checkpoint *c, const char *name, const plim_stored **out, plim_error *err)
+static plim_status find(const plim_checkpoint *c, const char *name, const plim_stored **out,
+                        plim_error *err)
 {
     plim_error_clear(err);
     *out = name ? plim_stored_find(c->stored, name) : NULL;
     if (*out)
         return PLIM_OK;
-    return plim_fail_at(err, PLIM_E_USAGE, (plim_where){c->stored->directory, name, -1}, "there is no such tensor");
+    return plim_fail_at(err, PLIM_E_USAGE, (plim_where){c->stored->directory, name, -1},
+                        "there is no such tensor");
 }
 
-plim_status plim_checkpoint_find(const plim_checkpoint *c, const char *name, plim_tensor_info *out, plim_error *err)
+plim_status plim_checkpoint_find(const plim_checkpoint *c, const char *name, plim_tensor_info *out,
+                                 plim_error *err)
 {
     const plim_stored *t;
     plim_status status = find(c, name, &t, err);
@@ -116,15 +120,18 @@ const char *plim_checkpoint_file(const plim_checkpoint *c, size_t i, uint64_t *b
     return c->stored->files[i].path;
 }
 
-plim_status plim_checkpoint_read(plim_checkpoint *c, const char *name, const uint64_t *begin, const uint64_t *end,
-                                 plim_dtype dtype, void *dst, size_t dst_bytes, plim_error *err)
+plim_status plim_checkpoint_read(plim_checkpoint *c, const char *name, const uint64_t *begin,
+                                 const uint64_t *end, plim_dtype dtype, void *dst, size_t dst_bytes,
+                                 plim_error *err)
 {
     const plim_stored *t;
     plim_status status = find(c, name, &t, err);
     if (status)
         return status;
     if ((unsigned)dtype >= PLIM_DTYPE_COUNT || !begin != !end || (!dst && dst_bytes))
-        return plim_fail(err, PLIM_E_USAGE, "want a dtype, begin and end both or neither, and a buffer");
+        return plim_fail(err, PLIM_E_USAGE,
+                         "want a dtype, begin and end both or neither, and a buffer");
     return plim_slice_read(c->stored, t, begin, end, dtype, &c->context->kernels,
-                           plim_ledger_alloc(c->context->ledger, PLIM_MEM_STAGING), dst, dst_bytes, err);
+                           plim_ledger_alloc(c->context->ledger, PLIM_MEM_STAGING), dst, dst_bytes,
+                           err);
 }

@@ -51,7 +51,8 @@ static plim_status start(plim_context *c, const plim_context_options *o, plim_er
 {
     unsigned threads = o->threads ? o->threads : plim_cpu_count();
     if (threads > PLIM_POOL_MAX_THREADS)
-        return plim_fail(err, PLIM_E_USAGE, "threads is %u, want 1..%d", threads, PLIM_POOL_MAX_THREADS);
+        return plim_fail(err, PLIM_E_USAGE, "threads is %u, want 1..%d", threads,
+                         PLIM_POOL_MAX_THREADS);
     plim_status status = plim_ledger_open(&c->ledger, c->memory_limit, c->baseline,
                                           o->allocator ? &c->allocator : NULL, err);
     if (status)
@@ -64,7 +65,8 @@ static plim_status start(plim_context *c, const plim_context_options *o, plim_er
     return plim_pool_open(&c->pool, plim_ledger_alloc(c->ledger, PLIM_MEM_OTHER), threads, err);
 }
 
-plim_status plim_context_open(plim_context **out, const plim_context_options *options, plim_error *err)
+plim_status plim_context_open(plim_context **out, const plim_context_options *options,
+                              plim_error *err)
 {
     plim_context_options o;
     plim_process_memory process;

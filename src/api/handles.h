@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the opaque handles are.  Each holds a count of references, and a reference to what it was made from. */
+ * What the opaque handles are.  Each holds a count of references, and a reference to what it was
+ * made from. */
 #ifndef PLIM_API_HANDLES_H
 #define PLIM_API_HANDLES_H
 
@@ -44,8 +45,8 @@ struct plim_model {
     plim_engine engine;
     plim_generation_defaults defaults;
     plim_load_report report;
-    pthread_mutex_t lock;       /* of the idle sequences */
-    plim_sequence **idle;       /* paid for at open, not in use */
+    pthread_mutex_t lock; /* of the idle sequences */
+    plim_sequence **idle; /* paid for at open, not in use */
     uint32_t idle_count, paid;
 };
 
@@ -86,15 +87,17 @@ static inline const plim_alloc *plim_context_alloc(plim_context *context)
 /* Options as the caller gave them (any size), or the defaults. */
 plim_model_options plim_model_options_take(const plim_model_options *options);
 
-/* The folder of the small files (tokenizer, generation_config) that a path means: itself, a file's parent, with a
- * subfolder where one is given. */
-plim_status plim_find_folder(char *folder, size_t cap, const char *path, const char *subfolder, plim_error *err);
+/* The folder of the small files (tokenizer, generation_config) that a path means: itself, a file's
+ * parent, with a subfolder where one is given. */
+plim_status plim_find_folder(char *folder, size_t cap, const char *path, const char *subfolder,
+                             plim_error *err);
 
 /* A tensor of a checkpoint as the public struct has it. */
 void plim_describe_stored(const plim_stored_set *set, const plim_stored *t, plim_tensor_info *out);
 
 /* Shared by model and session. */
 plim_status plim_sampling_merge(const plim_model *model, const plim_generate_options *options,
-                                plim_generate_request *request, size_t prompt_count, plim_error *err);
+                                plim_generate_request *request, size_t prompt_count,
+                                plim_error *err);
 
 #endif

@@ -37,8 +37,8 @@ static plim_status open_sequences(plim_model *m, plim_error *err)
     if (!m->idle)
         return err->code;
     for (; m->paid < count; m->paid++) {
-        plim_status status =
-            plim_sequence_open(&m->idle[m->paid], &m->engine, c->ledger, &m->plan->plan->session, err);
+        plim_status status = plim_sequence_open(&m->idle[m->paid], &m->engine, c->ledger,
+                                                &m->plan->plan->session, err);
         if (status)
             return status;
         m->idle_count++;
@@ -67,8 +67,8 @@ static plim_status fill(plim_model *m, plim_error *err)
     bool runnable = m->plan->skeleton->family != NULL;
     plim_status status = PLIM_OK;
     if (runnable)
-        status = plim_generation_defaults_read(&m->defaults, plim_context_alloc(c), m->plan->stored->directory, &c->log,
-                                               err);
+        status = plim_generation_defaults_read(&m->defaults, plim_context_alloc(c),
+                                               m->plan->stored->directory, &c->log, err);
     if (!status)
         status = load_weights(m, err);
     if (status)
@@ -87,8 +87,10 @@ static plim_status check_fits(const plim_plan *p, plim_error *err)
     if (plan->fits)
         return PLIM_OK;
     const char *advice = plan->advice_count ? plan->advice[0] : "a smaller model";
-    return plim_fail(err, PLIM_E_BUDGET, "does not fit: %llu bytes would be held, the line is %llu; what would fit: %s",
-                     (unsigned long long)plan->line, (unsigned long long)p->context->memory_limit, advice);
+    return plim_fail(err, PLIM_E_BUDGET,
+                     "does not fit: %llu bytes would be held, the line is %llu; what would fit: %s",
+                     (unsigned long long)plan->line, (unsigned long long)p->context->memory_limit,
+                     advice);
 }
 
 plim_status plim_model_load(plim_model **out, plim_plan *plan, plim_error *err)
@@ -135,7 +137,8 @@ plim_status plim_model_open(plim_model **out, plim_context *context, const char 
     if (!status && !plan->skeleton->family) {
         char known[200];
         const char *type = plan->skeleton->spec.model_type;
-        status = plim_fail_at(err, PLIM_E_UNSUP, (plim_where){plan->config[0] ? plan->config : NULL, NULL, -1},
+        status = plim_fail_at(err, PLIM_E_UNSUP,
+                              (plim_where){plan->config[0] ? plan->config : NULL, NULL, -1},
                               "model_type '%s' is not known; known are %s", *type ? type : "(none)",
                               plim_family_list(known, sizeof known));
     }

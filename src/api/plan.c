@@ -29,13 +29,15 @@ void plim_plan_close(plim_plan **plan)
     plim_context_close(&context);
 }
 
-static plim_status plan_options(plim_plan_options *out, const plim_model_options *o, const plim_alloc *alloc,
-                                plim_error *err)
+static plim_status plan_options(plim_plan_options *out, const plim_model_options *o,
+                                const plim_alloc *alloc, plim_error *err)
 {
     if ((unsigned)o->torch_dtype >= PLIM_DTYPE_COUNT || (unsigned)o->kv_dtype >= PLIM_DTYPE_COUNT)
         return plim_fail(err, PLIM_E_USAGE, "torch_dtype or kv_dtype is no type");
-    if (o->reader != PLIM_READER_AUTO && o->reader != PLIM_READER_MAP && o->reader != PLIM_READER_BUFFERED)
-        return plim_fail(err, PLIM_E_UNSUP, "this reader is not there yet; choose auto, map or buffered");
+    if (o->reader != PLIM_READER_AUTO && o->reader != PLIM_READER_MAP &&
+        o->reader != PLIM_READER_BUFFERED)
+        return plim_fail(err, PLIM_E_UNSUP,
+                         "this reader is not there yet; choose auto, map or buffered");
     *out = (plim_plan_options){.torch_dtype = o->torch_dtype,
                                .kv_dtype = o->kv_dtype,
                                .reader = o->reader,
@@ -56,10 +58,12 @@ static void gather(plim_context *c, plim_facts *facts, plim_held *held)
         held->category[i] = memory.category[i].now;
     held->anonymous = memory.anonymous.now;
     held->mapped = memory.mapped.now;
-    plim_facts_gather(facts, c->memory_limit, c->baseline, memory.total.now, plim_pool_threads(c->pool));
+    plim_facts_gather(facts, c->memory_limit, c->baseline, memory.total.now,
+                      plim_pool_threads(c->pool));
 }
 
-static plim_status read_model(plim_plan *p, const char *path, const plim_model_options *o, plim_error *err)
+static plim_status read_model(plim_plan *p, const char *path, const plim_model_options *o,
+                              plim_error *err)
 {
     const plim_alloc *alloc = plim_context_alloc(p->context);
     plim_checkpoint_where where = {path, o->subfolder, o->variant};
@@ -79,8 +83,8 @@ static plim_status read_model(plim_plan *p, const char *path, const plim_model_o
     return status ? status : plim_skeleton_match(p->skeleton, p->stored, &p->context->log, err);
 }
 
-plim_status plim_plan_open(plim_plan **out, plim_context *context, const char *name, const plim_model_options *options,
-                           plim_error *err)
+plim_status plim_plan_open(plim_plan **out, plim_context *context, const char *name,
+                           const plim_model_options *options, plim_error *err)
 {
     plim_model_options o = plim_model_options_take(options);
     plim_error local;
@@ -107,8 +111,8 @@ plim_status plim_plan_open(plim_plan **out, plim_context *context, const char *n
         status = read_model(p, path, &o, err);
     if (!status) {
         gather(context, &facts, &held);
-        status = plim_load_plan_open(&p->plan, plim_context_alloc(context), p->skeleton, p->stored, &plan, &facts,
-                                     &held, err);
+        status = plim_load_plan_open(&p->plan, plim_context_alloc(context), p->skeleton, p->stored,
+                                     &plan, &facts, &held, err);
     }
     p->open_seconds = plim_now() - start;
     if (status)

@@ -28,7 +28,8 @@ plim_status plim_session_open(plim_session **out, plim_model *model, plim_error 
     pthread_mutex_unlock(&model->lock);
     plim_status status = PLIM_OK;
     if (!s->sequence)
-        status = plim_sequence_open(&s->sequence, &model->engine, c->ledger, &model->plan->plan->session, err);
+        status = plim_sequence_open(&s->sequence, &model->engine, c->ledger,
+                                    &model->plan->plan->session, err);
     if (status) {
         plim_delete(plim_context_alloc(c), s);
         return status;
@@ -60,8 +61,8 @@ void plim_session_close(plim_session **session)
     plim_context_close(&c);
 }
 
-plim_status plim_session_eval(plim_session *s, const int32_t *tokens, size_t count, plim_logits_fn on_logits, void *user,
-                              plim_error *err)
+plim_status plim_session_eval(plim_session *s, const int32_t *tokens, size_t count,
+                              plim_logits_fn on_logits, void *user, plim_error *err)
 {
     plim_error_clear(err);
     return plim_sequence_eval(s->sequence, tokens, count, on_logits, user, err);
@@ -119,10 +120,11 @@ static double given(double option, double otherwise)
     return isnan(option) ? otherwise : option;
 }
 
-/* How many new tokens: max_new_tokens, else max_length less the prompt, else 20; each from the options, else from the
- * model's generation_config.  As in Transformers, max_new_tokens wins wherever it comes from. */
-static plim_status count_new(const plim_generation_defaults *d, const plim_generate_options *o, size_t prompt_count,
-                             size_t *out, plim_error *err)
+/* How many new tokens: max_new_tokens, else max_length less the prompt, else 20; each from the
+ * options, else from the model's generation_config.  As in Transformers, max_new_tokens wins
+ * wherever it comes from. */
+static plim_status count_new(const plim_generation_defaults *d, const plim_generate_options *o,
+                             size_t prompt_count, size_t *out, plim_error *err)
 {
     int64_t max_new = o->max_new_tokens >= 0 ? o->max_new_tokens : d->max_new_tokens;
     int64_t max_length = o->max_length >= 0 ? o->max_length : d->max_length;
@@ -135,17 +137,19 @@ static plim_status count_new(const plim_generation_defaults *d, const plim_gener
         return PLIM_OK;
     }
     if ((uint64_t)max_length <= prompt_count)
-        return plim_fail(err, PLIM_E_USAGE,
-                         "the prompt has %zu tokens, but max_length is %lld: nothing could be generated; raise "
-                         "max_length or set max_new_tokens",
-                         prompt_count, (long long)max_length);
+        return plim_fail(
+            err, PLIM_E_USAGE,
+            "the prompt has %zu tokens, but max_length is %lld: nothing could be generated; raise "
+            "max_length or set max_new_tokens",
+            prompt_count, (long long)max_length);
     *out = (size_t)max_length - prompt_count;
     return PLIM_OK;
 }
 
 plim_status plim_generate_count(size_t *new_tokens, plim_context *context, const char *name,
-                                const plim_model_options *options, const plim_generate_options *generate,
-                                size_t prompt_count, plim_error *err)
+                                const plim_model_options *options,
+                                const plim_generate_options *generate, size_t prompt_count,
+                                plim_error *err)
 {
     plim_model_options o = plim_model_options_take(options);
     plim_generate_options g = take_options(generate);
@@ -155,22 +159,24 @@ plim_status plim_generate_count(size_t *new_tokens, plim_context *context, const
     if (!status)
         status = plim_find_folder(folder, sizeof folder, path, o.subfolder, err);
     if (!status) /* no log: what it would say is said at the load */
-        status = plim_generation_defaults_read(&defaults, plim_context_alloc(context), folder, NULL, err);
+        status = plim_generation_defaults_read(&defaults, plim_context_alloc(context), folder, NULL,
+                                               err);
     return status ? status : count_new(&defaults, &g, prompt_count, new_tokens, err);
 }
 
-plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options *o, plim_generate_request *r,
-                                size_t prompt_count, plim_error *err)
+plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options *o,
+                                plim_generate_request *r, size_t prompt_count, plim_error *err)
 {
     const plim_sampling *d = &m->defaults.sampling;
-    r->sampling = (plim_sampling){.do_sample = o->do_sample < 0 ? d->do_sample : o->do_sample != 0,
-                                  .repetition_penalty = given(o->repetition_penalty, d->repetition_penalty),
-                                  .temperature = given(o->temperature, d->temperature),
-                                  .top_k = o->top_k < 0 ? d->top_k : (uint64_t)o->top_k,
-                                  .top_p = given(o->top_p, d->top_p),
-                                  .min_p = given(o->min_p, d->min_p),
-                                  .seed = o->seed,
-                                  .lacks = d->lacks};
+    r->sampling =
+        (plim_sampling){.do_sample = o->do_sample < 0 ? d->do_sample : o->do_sample != 0,
+                        .repetition_penalty = given(o->repetition_penalty, d->repetition_penalty),
+                        .temperature = given(o->temperature, d->temperature),
+                        .top_k = o->top_k < 0 ? d->top_k : (uint64_t)o->top_k,
+                        .top_p = given(o->top_p, d->top_p),
+                        .min_p = given(o->min_p, d->min_p),
+                        .seed = o->seed,
+                        .lacks = d->lacks};
     r->eos = m->defaults.eos;
     r->eos_count = o->ignore_eos ? 0 : m->defaults.eos_count;
     r->stop = o->stop;
@@ -181,8 +187,8 @@ plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options
 }
 
 plim_status plim_session_generate(plim_generation **out, plim_session *s, plim_tokenizer *tokenizer,
-                                  const int32_t *prompt, size_t count, const plim_generate_options *options,
-                                  plim_error *err)
+                                  const int32_t *prompt, size_t count,
+                                  const plim_generate_options *options, plim_error *err)
 {
     plim_generate_options o = take_options(options);
     plim_generate_request request = {.prompt = prompt, .prompt_count = count};
@@ -198,14 +204,16 @@ plim_status plim_session_generate(plim_generation **out, plim_session *s, plim_t
     return status ? status : plim_sequence_generate(out, s->sequence, &request, err);
 }
 
-plim_status plim_generate_text(plim_generation **out, plim_model *model, plim_tokenizer *tokenizer, const char *prompt,
-                               const plim_generate_options *options, plim_error *err)
+plim_status plim_generate_text(plim_generation **out, plim_model *model, plim_tokenizer *tokenizer,
+                               const char *prompt, const plim_generate_options *options,
+                               plim_error *err)
 {
     int32_t *ids = NULL;
     size_t count = 0;
     plim_session *session = NULL;
     *out = NULL;
-    plim_status status = plim_tokenizer_encode(tokenizer, prompt, strlen(prompt), 1, &ids, &count, err);
+    plim_status status =
+        plim_tokenizer_encode(tokenizer, prompt, strlen(prompt), 1, &ids, &count, err);
     if (!status)
         status = plim_session_open(&session, model, err);
     if (!status)

@@ -24,7 +24,8 @@ plim_status plim_synth(plim_context *context, const char *config_path, const cha
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     if (!config_path || !directory || (unsigned)o.torch_dtype >= PLIM_DTYPE_COUNT)
         return plim_fail(err, PLIM_E_USAGE, "want a config.json, a folder and a type");
-    plim_status status = plim_skeleton_open(&skeleton, plim_context_alloc(context), config_path, err);
+    plim_status status =
+        plim_skeleton_open(&skeleton, plim_context_alloc(context), config_path, err);
     if (status)
         return status;
     plim_synth_job job = {.alloc = plim_ledger_alloc(context->ledger, PLIM_MEM_STAGING),
@@ -42,8 +43,8 @@ plim_status plim_synth(plim_context *context, const char *config_path, const cha
     else {
         char known[200];
         status = plim_fail_at(err, PLIM_E_UNSUP, (plim_where){config_path, NULL, -1},
-                              "model_type '%s' is not known; known are %s", skeleton->spec.model_type,
-                              plim_family_list(known, sizeof known));
+                              "model_type '%s' is not known; known are %s",
+                              skeleton->spec.model_type, plim_family_list(known, sizeof known));
     }
     plim_skeleton_close(&skeleton);
     return status;

@@ -11,7 +11,8 @@ plim_tokenizer *plim_tokenizer_ref(plim_tokenizer *tokenizer)
     return tokenizer;
 }
 
-plim_status plim_find_folder(char *folder, size_t cap, const char *path, const char *subfolder, plim_error *err)
+plim_status plim_find_folder(char *folder, size_t cap, const char *path, const char *subfolder,
+                             plim_error *err)
 {
     bool is_file;
     plim_status status = plim_path_find_file(&is_file, path, err);
@@ -28,7 +29,8 @@ plim_status plim_find_folder(char *folder, size_t cap, const char *path, const c
     }
     if (subfolder && *subfolder) {
         if (!plim_path_is_inside(subfolder))
-            return plim_fail(err, PLIM_E_UNSAFE, "subfolder '%s' would leave the model's folder", subfolder);
+            return plim_fail(err, PLIM_E_UNSAFE, "subfolder '%s' would leave the model's folder",
+                             subfolder);
         return plim_path_join(folder, cap, path, subfolder, err);
     }
     size_t bytes = strlen(path);
@@ -56,7 +58,8 @@ plim_status plim_tokenizer_open(plim_tokenizer **out, plim_context *context, con
         return err->code;
     t->refs = 1;
     t->context = plim_context_ref(context);
-    status = plim_tok_open(&t->tok, plim_ledger_alloc(context->ledger, PLIM_MEM_TOKENIZER), folder, &context->log, err);
+    status = plim_tok_open(&t->tok, plim_ledger_alloc(context->ledger, PLIM_MEM_TOKENIZER), folder,
+                           &context->log, err);
     if (status)
         plim_tokenizer_close(&t);
     *out = t;
@@ -77,8 +80,9 @@ void plim_tokenizer_close(plim_tokenizer **tokenizer)
     plim_context_close(&context);
 }
 
-plim_status plim_tokenizer_encode(plim_tokenizer *t, const char *text, size_t bytes, int add_special_tokens,
-                                  int32_t **ids, size_t *count, plim_error *err)
+plim_status plim_tokenizer_encode(plim_tokenizer *t, const char *text, size_t bytes,
+                                  int add_special_tokens, int32_t **ids, size_t *count,
+                                  plim_error *err)
 {
     const plim_alloc *scratch = plim_ledger_alloc(t->context->ledger, PLIM_MEM_TOKENIZER);
     plim_error local;
@@ -88,7 +92,8 @@ plim_status plim_tokenizer_encode(plim_tokenizer *t, const char *text, size_t by
         err = &local;
     *ids = NULL;
     *count = 0;
-    plim_status status = plim_tok_encode(t->tok, scratch, text, bytes, add_special_tokens != 0, &own, count, err);
+    plim_status status =
+        plim_tok_encode(t->tok, scratch, text, bytes, add_special_tokens != 0, &own, count, err);
     if (!status && *count) {
         *ids = plim_new(plim_alloc_system(), *count, sizeof **ids, err);
         if (*ids)
@@ -102,8 +107,9 @@ plim_status plim_tokenizer_encode(plim_tokenizer *t, const char *text, size_t by
     return status;
 }
 
-plim_status plim_tokenizer_decode(plim_tokenizer *t, const int32_t *ids, size_t count, int skip_special_tokens,
-                                  char **text, size_t *bytes, plim_error *err)
+plim_status plim_tokenizer_decode(plim_tokenizer *t, const int32_t *ids, size_t count,
+                                  int skip_special_tokens, char **text, size_t *bytes,
+                                  plim_error *err)
 {
     size_t ignored;
     plim_error_clear(err);
@@ -122,7 +128,8 @@ const char *plim_tokenizer_token(const plim_tokenizer *t, int32_t id, size_t *by
     return plim_tok_token(t->tok, id, bytes);
 }
 
-plim_status plim_decoder_open(plim_decoder **out, plim_tokenizer *tokenizer, int skip_special_tokens, plim_error *err)
+plim_status plim_decoder_open(plim_decoder **out, plim_tokenizer *tokenizer,
+                              int skip_special_tokens, plim_error *err)
 {
     const plim_alloc *alloc = plim_ledger_alloc(tokenizer->context->ledger, PLIM_MEM_TOKENIZER);
     plim_error local;
@@ -149,7 +156,8 @@ void plim_decoder_close(plim_decoder **decoder)
     plim_tokenizer_close(&tokenizer);
 }
 
-plim_status plim_decoder_push(plim_decoder *d, int32_t id, const char **text, size_t *bytes, plim_error *err)
+plim_status plim_decoder_push(plim_decoder *d, int32_t id, const char **text, size_t *bytes,
+                              plim_error *err)
 {
     plim_error_clear(err);
     return plim_tok_decoder_push(&d->decoder, id, text, bytes, err);

@@ -47,8 +47,8 @@ plim_status plim_file_slurp(char **out, size_t *bytes, const plim_alloc *alloc, 
  * NUL-terminated. Returns how many, -1 where it can't be opened or read. */
 long plim_file_peek(const char *path, char *buf, size_t cap);
 
-/* Whether a regular file (a folder) is there, links followed.  IO where the system fails to say: what could not be
- * looked at must not pass for what is not there. */
+/* Whether a regular file (a folder) is there, links followed.  IO where the system fails to say:
+ * what could not be looked at must not pass for what is not there. */
 plim_status plim_path_find_file(bool *found, const char *path, plim_error *err);
 plim_status plim_path_find_folder(bool *found, const char *path, plim_error *err);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The forward pass of every family, driven by the spec.  Reads from top to bottom: embed, layers (attention,
- * MLP), final norm, head.  n rows; H hidden, Q heads * head_dim, K kv_heads * head_dim, I inner, V vocabulary. */
+ * The forward pass of every family, driven by the spec.  Reads from top to bottom: embed, layers
+ * (attention, MLP), final norm, head.  n rows; H hidden, Q heads * head_dim, K kv_heads * head_dim,
+ * I inner, V vocabulary. */
 #include "generate/forward.h"
 
 #include <math.h>
@@ -16,15 +17,15 @@ typedef struct work {
     const plim_row *rows;
     size_t n;
     size_t q_width, kv_width, qkv_width; /* Q, K, Q + 2K */
-    float *x;          /* [n][H] the residual stream */
-    float *h;          /* [n][H] normed, or what a block adds */
-    float *qkv;        /* [n][Q + 2K] */
-    float *attn;       /* [n][Q] */
-    float *up, *gate;  /* [n][I] */
-    float *cos, *sin;  /* [n][half] */
-    float *vec, *vec2; /* one vector each: norm weights, biases */
-    float *head_rows;  /* [logit_rows][H] */
-    float *logits;     /* [logit_rows][V] */
+    float *x;                            /* [n][H] the residual stream */
+    float *h;                            /* [n][H] normed, or what a block adds */
+    float *qkv;                          /* [n][Q + 2K] */
+    float *attn;                         /* [n][Q] */
+    float *up, *gate;                    /* [n][I] */
+    float *cos, *sin;                    /* [n][half] */
+    float *vec, *vec2;                   /* one vector each: norm weights, biases */
+    float *head_rows;                    /* [logit_rows][H] */
+    float *logits;                       /* [logit_rows][V] */
     bool has_bias, has_bias2;
     uint32_t layer;
 } work;
@@ -56,7 +57,8 @@ static void each_row(work *w, plim_task_fn fn)
 /* ---- weights in use ---- */
 
 /* Row `row` of a weight as f32 into out[cols]. */
-static plim_status fetch_row(work *w, const plim_weight *weight, uint64_t row, float *out, plim_error *err)
+static plim_status fetch_row(work *w, const plim_weight *weight, uint64_t row, float *out,
+                             plim_error *err)
 {
     plim_extent e;
     plim_status status = w->source->acquire(w->source, weight, row, 1, &e, err);
@@ -70,7 +72,8 @@ static plim_status fetch_row(work *w, const plim_weight *weight, uint64_t row, f
     return PLIM_OK;
 }
 
-/* The vector that plays a role, as f32; *there is false, and out untouched, when the model has none. */
+/* The vector that plays a role, as f32; *there is false, and out untouched, when the model has
+ * none. */
 static plim_status fetch_vector(work *w, plim_role role, float *out, bool *there, plim_error *err)
 {
     const plim_weight *weight = weight_of(w, role);
@@ -116,18 +119,21 @@ static size_t choose_block(const product_job *job, unsigned threads)
 }
 
 /* y[rows][outputs] = x[rows][inputs] . weight, extent by extent. */
-static plim_status product(work *w, const plim_weight *weight, const float *x, size_t x_stride, float *y,
-                           size_t y_stride, size_t rows, plim_error *err)
+static plim_status product(work *w, const plim_weight *weight, const float *x, size_t x_stride,
+                           float *y, size_t y_stride, size_t rows, plim_error *err)
 {
     bool in_out = weight->layout == PLIM_IN_OUT;
     plim_pool *pool = w->pass->engine->pool;
-    product_job job = {.w = w, .in_out = in_out, .elem_bytes = plim_dtypes[weight->format].bits / 8};
-    job.fn = in_out ? w->kernels->product_in_out[weight->format] : w->kernels->product_out_in[weight->format];
+    product_job job = {
+        .w = w, .in_out = in_out, .elem_bytes = plim_dtypes[weight->format].bits / 8};
+    job.fn = in_out ? w->kernels->product_in_out[weight->format]
+                    : w->kernels->product_out_in[weight->format];
     for (size_t r = 0; in_out && r < rows; r++)
         memset(y + r * y_stride, 0, weight->cols * sizeof *y);
     for (uint64_t row = 0; row < weight->rows;) {
         plim_extent e;
-        plim_status status = w->source->acquire(w->source, weight, row, weight->rows - row, &e, err);
+        plim_status status =
+            w->source->acquire(w->source, weight, row, weight->rows - row, &e, err);
         if (status)
             return status;
         job.whole = (plim_product){.y = in_out ? y : y + row,
@@ -201,7 +207,8 @@ static plim_status residual(work *w, plim_role bias, plim_error *err)
 static plim_status embed(work *w, plim_error *err)
 {
     const plim_spec *s = w->spec;
-    const plim_weight *tokens = weight_of(w, PLIM_ROLE_EMBED), *positions = weight_of(w, PLIM_ROLE_POSITION);
+    const plim_weight *tokens = weight_of(w, PLIM_ROLE_EMBED),
+                      *positions = weight_of(w, PLIM_ROLE_POSITION);
     for (size_t r = 0; r < w->n; r++) {
         float *x = w->x + r * s->hidden;
         plim_status status = fetch_row(w, tokens, (uint64_t)w->rows[r].token, x, err);
@@ -231,7 +238,8 @@ static char *kv_rows(const work *w, const plim_state *state, unsigned part, size
 }
 
 /* Heads [first, first + count) of a row: norm (Qwen 3), then rope. */
-static void turn_heads(const work *w, float *heads, size_t count, const float *norm_weight, unsigned r)
+static void turn_heads(const work *w, float *heads, size_t count, const float *norm_weight,
+                       unsigned r)
 {
     const plim_spec *s = w->spec;
     const float *cos = w->cos + (size_t)r * s->rope.half, *sin = w->sin + (size_t)r * s->rope.half;
@@ -285,7 +293,8 @@ static void attend_task(void *arg, unsigned task, unsigned worker)
                         .q = w->qkv + r * w->qkv_width + head * group * s->head_dim,
                         .k = kv_rows(w, row->state, 0, head),
                         .v = kv_rows(w, row->state, 1, head),
-                        .kv_row_bytes = (size_t)s->head_dim * (plim_dtypes[row->state->size.kv_dtype].bits / 8),
+                        .kv_row_bytes =
+                            (size_t)s->head_dim * (plim_dtypes[row->state->size.kv_dtype].bits / 8),
                         .first = first,
                         .last = row->position,
                         .group = group,
@@ -304,19 +313,22 @@ static plim_status project_qkv(work *w, plim_error *err)
     bool there;
     plim_status status;
     if (s->fused_qkv) {
-        if ((status = product(w, weight_of(w, PLIM_ROLE_QKV), w->h, s->hidden, w->qkv, w->qkv_width, w->n, err)))
+        if ((status = product(w, weight_of(w, PLIM_ROLE_QKV), w->h, s->hidden, w->qkv, w->qkv_width,
+                              w->n, err)))
             return status;
         return fetch_vector(w, PLIM_ROLE_QKV_BIAS, w->vec, &w->has_bias, err);
     }
-    if ((status = product(w, weight_of(w, PLIM_ROLE_Q), w->h, s->hidden, w->qkv, w->qkv_width, w->n, err)) ||
-        (status = product(w, weight_of(w, PLIM_ROLE_K), w->h, s->hidden, w->qkv + w->q_width, w->qkv_width, w->n,
+    if ((status = product(w, weight_of(w, PLIM_ROLE_Q), w->h, s->hidden, w->qkv, w->qkv_width, w->n,
                           err)) ||
-        (status = product(w, weight_of(w, PLIM_ROLE_V), w->h, s->hidden, w->qkv + w->q_width + w->kv_width,
-                          w->qkv_width, w->n, err)))
+        (status = product(w, weight_of(w, PLIM_ROLE_K), w->h, s->hidden, w->qkv + w->q_width,
+                          w->qkv_width, w->n, err)) ||
+        (status = product(w, weight_of(w, PLIM_ROLE_V), w->h, s->hidden,
+                          w->qkv + w->q_width + w->kv_width, w->qkv_width, w->n, err)))
         return status;
     if ((status = fetch_vector(w, PLIM_ROLE_Q_BIAS, w->vec, &w->has_bias, err)) ||
         (status = fetch_vector(w, PLIM_ROLE_K_BIAS, w->vec + w->q_width, &there, err)) ||
-        (status = fetch_vector(w, PLIM_ROLE_V_BIAS, w->vec + w->q_width + w->kv_width, &there, err)) ||
+        (status =
+             fetch_vector(w, PLIM_ROLE_V_BIAS, w->vec + w->q_width + w->kv_width, &there, err)) ||
         (status = fetch_vector(w, PLIM_ROLE_Q_NORM, w->vec2, &there, err)))
         return status;
     return fetch_vector(w, PLIM_ROLE_K_NORM, w->vec2 + s->head_dim, &there, err);
@@ -330,7 +342,8 @@ static plim_status attention(work *w, plim_error *err)
         return status;
     each_row(w, append_row);
     plim_pool_run(w->pass->engine->pool, (unsigned)(w->n * w->spec->kv_heads), attend_task, w);
-    return product(w, weight_of(w, PLIM_ROLE_ATTN_OUT), w->attn, w->q_width, w->h, w->spec->hidden, w->n, err);
+    return product(w, weight_of(w, PLIM_ROLE_ATTN_OUT), w->attn, w->q_width, w->h, w->spec->hidden,
+                   w->n, err);
 }
 
 /* ---- MLP ---- */
@@ -357,16 +370,18 @@ static plim_status mlp(work *w, plim_error *err)
 {
     const plim_spec *s = w->spec;
     plim_status status;
-    if ((status = product(w, weight_of(w, PLIM_ROLE_UP), w->h, s->hidden, w->up, s->inner, w->n, err)))
+    if ((status =
+             product(w, weight_of(w, PLIM_ROLE_UP), w->h, s->hidden, w->up, s->inner, w->n, err)))
         return status;
-    if (s->gated &&
-        (status = product(w, weight_of(w, PLIM_ROLE_GATE), w->h, s->hidden, w->gate, s->inner, w->n, err)))
+    if (s->gated && (status = product(w, weight_of(w, PLIM_ROLE_GATE), w->h, s->hidden, w->gate,
+                                      s->inner, w->n, err)))
         return status;
     if ((status = fetch_vector(w, PLIM_ROLE_UP_BIAS, w->vec, &w->has_bias, err)) ||
         (status = fetch_vector(w, PLIM_ROLE_GATE_BIAS, w->vec2, &w->has_bias2, err)))
         return status;
     each_row(w, activate_row);
-    return product(w, weight_of(w, PLIM_ROLE_DOWN), s->gated ? w->gate : w->up, s->inner, w->h, s->hidden, w->n, err);
+    return product(w, weight_of(w, PLIM_ROLE_DOWN), s->gated ? w->gate : w->up, s->inner, w->h,
+                   s->hidden, w->n, err);
 }
 
 /* ---- head ---- */
@@ -381,12 +396,14 @@ static plim_status head(work *w, plim_error *err)
         for (; r < w->n && count < most; r++)
             if (w->rows[r].wants_logits) {
                 which[count] = r;
-                memcpy(w->head_rows + count * s->hidden, w->h + r * s->hidden, s->hidden * sizeof *w->h);
+                memcpy(w->head_rows + count * s->hidden, w->h + r * s->hidden,
+                       s->hidden * sizeof *w->h);
                 count++;
             }
         if (!count)
             break;
-        plim_status status = product(w, weight_of(w, PLIM_ROLE_HEAD), w->head_rows, s->hidden, w->logits, s->vocab, count, err);
+        plim_status status = product(w, weight_of(w, PLIM_ROLE_HEAD), w->head_rows, s->hidden,
+                                     w->logits, s->vocab, count, err);
         if (status)
             return status;
         for (size_t i = 0; i < count && w->pass->on_logits; i++)
@@ -433,8 +450,8 @@ plim_status plim_forward(const plim_pass *pass, plim_error *err)
         if ((status = norm(w, PLIM_ROLE_ATTN_NORM, PLIM_ROLE_ATTN_NORM_BIAS, err)) ||
             (status = attention(w, err)) || (status = residual(w, PLIM_ROLE_ATTN_OUT_BIAS, err)))
             break;
-        if ((status = norm(w, PLIM_ROLE_MLP_NORM, PLIM_ROLE_MLP_NORM_BIAS, err)) || (status = mlp(w, err)) ||
-            (status = residual(w, PLIM_ROLE_DOWN_BIAS, err)))
+        if ((status = norm(w, PLIM_ROLE_MLP_NORM, PLIM_ROLE_MLP_NORM_BIAS, err)) ||
+            (status = mlp(w, err)) || (status = residual(w, PLIM_ROLE_DOWN_BIAS, err)))
             break;
     }
     w->layer = 0;

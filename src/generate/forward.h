@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One forward pass over rows of (sequence, position, token), and what a sequence keeps between passes.
- * Invariants:
- *  1. A row's result depends on its own sequence alone: not on the rows beside it, the number of threads, the
- *     chunk, or the extents in which the weights arrive.
+ * One forward pass over rows of (sequence, position, token), and what a sequence keeps between
+ * passes. Invariants:
+ *  1. A row's result depends on its own sequence alone: not on the rows beside it, the number of
+ * threads, the chunk, or the extents in which the weights arrive.
  *  2. Nothing is allocated in a pass. */
 #ifndef PLIM_GENERATE_FORWARD_H
 #define PLIM_GENERATE_FORWARD_H
@@ -13,7 +13,8 @@
 #include "base/pool.h"
 #include "load/load.h"
 
-/* What a sequence keeps per layer: keys (after rope) and values, [layer][k, v][kv_head][position][head_dim]. */
+/* What a sequence keeps per layer: keys (after rope) and values, [layer][k,
+ * v][kv_head][position][head_dim]. */
 typedef struct plim_state {
     plim_region kv;
     plim_session_size size;
@@ -44,7 +45,8 @@ typedef struct plim_engine {
     plim_extent_source *source;  /* where their rows come from */
 } plim_engine;
 
-/* A token to compute.  Rows of one sequence come in ascending positions without a gap, beginning at its length. */
+/* A token to compute.  Rows of one sequence come in ascending positions without a gap, beginning at
+ * its length. */
 typedef struct plim_row {
     plim_state *state;
     uint32_t position;
@@ -63,7 +65,8 @@ typedef struct plim_pass {
     void *user;
 } plim_pass;
 
-/* Does not move state->length: the caller does when all went well.  CANCELLED, or what the source returned. */
+/* Does not move state->length: the caller does when all went well.  CANCELLED, or what the source
+ * returned. */
 plim_status plim_forward(const plim_pass *pass, plim_error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The token loop: prompt, then one token at a time until something ends it.  Results are allocated before and
- * after the loop, never inside. */
+ * The token loop: prompt, then one token at a time until something ends it.  Results are allocated
+ * before and after the loop, never inside. */
 #include <string.h>
 
 #include "base/file.h"
@@ -46,12 +46,14 @@ static plim_status watch_prompt(loop *l, plim_error *err)
     size_t count = l->request->prompt_count;
     plim_status status = PLIM_OK;
     bool ignored;
-    for (size_t i = count > STOP_PROMPT_TOKENS ? count - STOP_PROMPT_TOKENS : 0; !status && i < count; i++)
+    for (size_t i = count > STOP_PROMPT_TOKENS ? count - STOP_PROMPT_TOKENS : 0;
+         !status && i < count; i++)
         status = watch_for_stop(l, l->request->prompt[i], &ignored, err);
     return status;
 }
 
-/* Show a new token to the caller and the stop strings; *finish is set when the generation ends with it. */
+/* Show a new token to the caller and the stop strings; *finish is set when the generation ends with
+ * it. */
 static plim_status announce(loop *l, int32_t token, bool *done, plim_error *err)
 {
     const plim_generate_request *r = l->request;
@@ -59,7 +61,8 @@ static plim_status announce(loop *l, int32_t token, bool *done, plim_error *err)
     plim_token_event event = {.token = token, .index = g->token_count - 1, .text = ""};
     bool stopped = false;
     if (r->tok) {
-        plim_status status = plim_tok_decoder_push(&l->decoder, token, &event.text, &event.text_bytes, err);
+        plim_status status =
+            plim_tok_decoder_push(&l->decoder, token, &event.text, &event.text_bytes, err);
         if (status)
             return status;
         status = watch_for_stop(l, token, &stopped, err);
@@ -98,7 +101,8 @@ static plim_status run_loop(loop *l, plim_error *err)
     plim_sequence *s = l->s;
     plim_generation *g = l->result;
     double start = plim_now(), first = 0;
-    plim_status status = plim_sequence_eval(s, l->request->prompt, l->request->prompt_count, NULL, NULL, err);
+    plim_status status =
+        plim_sequence_eval(s, l->request->prompt, l->request->prompt_count, NULL, NULL, err);
     g->prefill_seconds = plim_now() - start;
     for (size_t i = 0; !status && i < l->request->prompt_count; i++)
         plim_sampler_saw(s->sampler, l->request->prompt[i]);
@@ -137,11 +141,12 @@ static plim_status open_result(loop *l, plim_error *err)
     l->result->prompt_tokens = l->request->prompt_count;
     if (!l->request->stop_count)
         return PLIM_OK;
-    return plim_stopper_open(&l->stopper, plim_ledger_alloc(l->s->ledger, PLIM_MEM_OTHER), l->request->stop,
-                             l->request->stop_count, err);
+    return plim_stopper_open(&l->stopper, plim_ledger_alloc(l->s->ledger, PLIM_MEM_OTHER),
+                             l->request->stop, l->request->stop_count, err);
 }
 
-static plim_status check_request(const plim_sequence *s, const plim_generate_request *r, plim_error *err)
+static plim_status check_request(const plim_sequence *s, const plim_generate_request *r,
+                                 plim_error *err)
 {
     size_t left = s->state.size.context - plim_sequence_length(s);
     if (!r->prompt_count)
@@ -152,14 +157,16 @@ static plim_status check_request(const plim_sequence *s, const plim_generate_req
         return plim_fail(err, PLIM_E_USAGE, "stop strings need a tokenizer");
     if (r->prompt_count > left || r->max_new > left - r->prompt_count)
         return plim_fail(err, PLIM_E_LIMIT,
-                         "prompt %zu and new tokens %zu are more than the context of %u holds after %zu; choose a "
+                         "prompt %zu and new tokens %zu are more than the context of %u holds "
+                         "after %zu; choose a "
                          "larger context",
-                         r->prompt_count, r->max_new, s->state.size.context, plim_sequence_length(s));
+                         r->prompt_count, r->max_new, s->state.size.context,
+                         plim_sequence_length(s));
     return plim_sampling_check(&r->sampling, err);
 }
 
-plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s, const plim_generate_request *request,
-                                   plim_error *err)
+plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s,
+                                   const plim_generate_request *request, plim_error *err)
 {
     plim_error local;
     if (!err)
@@ -181,8 +188,9 @@ plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s, cons
     if (!status)
         status = run_loop(&l, err);
     if (!status && request->tok)
-        status = plim_tok_decode(request->tok, plim_alloc_system(), l.result->tokens, l.result->token_count, true,
-                                 &l.result->text, &l.result->text_bytes, err);
+        status = plim_tok_decode(request->tok, plim_alloc_system(), l.result->tokens,
+                                 l.result->token_count, true, &l.result->text,
+                                 &l.result->text_bytes, err);
     if (request->tok) {
         plim_tok_decoder_free(&l.decoder);
         plim_tok_decoder_free(&l.spelled);

@@ -61,21 +61,25 @@ static int on_row(void *user, size_t row, const float *logits)
     return w->fn ? w->fn(w->user, w->s->rows[row].position, logits, w->s->engine.spec->vocab) : 0;
 }
 
-static plim_status check_tokens(const plim_sequence *s, const int32_t *tokens, size_t count, plim_error *err)
+static plim_status check_tokens(const plim_sequence *s, const int32_t *tokens, size_t count,
+                                plim_error *err)
 {
     uint32_t vocab = s->engine.spec->vocab, context = s->state.size.context;
     for (size_t i = 0; i < count; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= vocab)
-            return plim_fail(err, PLIM_E_USAGE, "token %zu is %d, want 0..%u", i, tokens[i], vocab - 1);
+            return plim_fail(err, PLIM_E_USAGE, "token %zu is %d, want 0..%u", i, tokens[i],
+                             vocab - 1);
     if (count > context - plim_sequence_length(s))
-        return plim_fail(err, PLIM_E_LIMIT, "%zu tokens after %zu are more than the context of %u; choose a larger one",
-                         count, plim_sequence_length(s), context);
+        return plim_fail(
+            err, PLIM_E_LIMIT,
+            "%zu tokens after %zu are more than the context of %u; choose a larger one", count,
+            plim_sequence_length(s), context);
     return PLIM_OK;
 }
 
 /* One pass over up to a chunk of tokens. */
-static plim_status eval_chunk(plim_sequence *s, const int32_t *tokens, size_t count, bool last, watcher *w,
-                              plim_error *err)
+static plim_status eval_chunk(plim_sequence *s, const int32_t *tokens, size_t count, bool last,
+                              watcher *w, plim_error *err)
 {
     for (size_t i = 0; i < count; i++)
         s->rows[i] = (plim_row){.state = &s->state,
@@ -95,7 +99,8 @@ static plim_status eval_chunk(plim_sequence *s, const int32_t *tokens, size_t co
     return status;
 }
 
-static plim_status eval_all(plim_sequence *s, const int32_t *tokens, size_t count, watcher *w, plim_error *err)
+static plim_status eval_all(plim_sequence *s, const int32_t *tokens, size_t count, watcher *w,
+                            plim_error *err)
 {
     plim_status status = PLIM_OK;
     for (size_t done = 0, n; !status && done < count; done += n) {
@@ -105,8 +110,8 @@ static plim_status eval_all(plim_sequence *s, const int32_t *tokens, size_t coun
     return status;
 }
 
-plim_status plim_sequence_eval(plim_sequence *s, const int32_t *tokens, size_t count, plim_logits_fn on_logits,
-                               void *user, plim_error *err)
+plim_status plim_sequence_eval(plim_sequence *s, const int32_t *tokens, size_t count,
+                               plim_logits_fn on_logits, void *user, plim_error *err)
 {
     plim_status status = check_tokens(s, tokens, count, err);
     if (status || !count)
@@ -134,7 +139,8 @@ size_t plim_sequence_length(const plim_sequence *s)
 plim_status plim_sequence_truncate(plim_sequence *s, size_t length, plim_error *err)
 {
     if (length > plim_sequence_length(s))
-        return plim_fail(err, PLIM_E_USAGE, "cannot keep %zu tokens of %zu", length, plim_sequence_length(s));
+        return plim_fail(err, PLIM_E_USAGE, "cannot keep %zu tokens of %zu", length,
+                         plim_sequence_length(s));
     if (length <= s->state.length) {
         s->pending = -1;
         if (length < s->state.length)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A sequence: its state, the buffers of its passes, its sampler; tokens in, logits and new tokens out.
- * Everything it will ever need is taken at open; nothing is allocated per token. */
+ * A sequence: its state, the buffers of its passes, its sampler; tokens in, logits and new tokens
+ * out. Everything it will ever need is taken at open; nothing is allocated per token. */
 #ifndef PLIM_GENERATE_SEQUENCE_H
 #define PLIM_GENERATE_SEQUENCE_H
 
@@ -26,11 +26,11 @@ plim_status plim_sequence_open(plim_sequence **out, const plim_engine *engine, p
                                const plim_session_size *size, plim_error *err);
 void plim_sequence_close(plim_sequence **sequence);
 
-/* Append and compute tokens, in chunks.  on_logits as in plim_session_eval (NULL: only the last row's logits are
- * computed).  USAGE (an id out of range), LIMIT (beyond the context), CANCELLED: the length is then that of the
- * chunks that were finished. */
-plim_status plim_sequence_eval(plim_sequence *s, const int32_t *tokens, size_t count, plim_logits_fn on_logits,
-                               void *user, plim_error *err);
+/* Append and compute tokens, in chunks.  on_logits as in plim_session_eval (NULL: only the last
+ * row's logits are computed).  USAGE (an id out of range), LIMIT (beyond the context), CANCELLED:
+ * the length is then that of the chunks that were finished. */
+plim_status plim_sequence_eval(plim_sequence *s, const int32_t *tokens, size_t count,
+                               plim_logits_fn on_logits, void *user, plim_error *err);
 
 /* Tokens it holds, the pending one included. */
 size_t plim_sequence_length(const plim_sequence *s);
@@ -52,9 +52,10 @@ typedef struct plim_generate_request {
     void *user;
 } plim_generate_request;
 
-/* Append the prompt, then generate up to max_new tokens (at least 1).  *out comes from plim_alloc_system.  LIMIT beyond the context.
- * An interruption is a result (PLIM_FINISH_INTERRUPTED), not an error. */
-plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s, const plim_generate_request *request,
-                                   plim_error *err);
+/* Append the prompt, then generate up to max_new tokens (at least 1).  *out comes from
+ * plim_alloc_system.  LIMIT beyond the context. An interruption is a result
+ * (PLIM_FINISH_INTERRUPTED), not an error. */
+plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s,
+                                   const plim_generate_request *request, plim_error *err);
 
 #endif

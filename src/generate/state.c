@@ -5,11 +5,12 @@
 
 static plim_status too_large(plim_error *err)
 {
-    return plim_fail(err, PLIM_E_LIMIT, "the session is larger than any memory; choose a smaller context");
+    return plim_fail(err, PLIM_E_LIMIT,
+                     "the session is larger than any memory; choose a smaller context");
 }
 
-plim_status plim_state_open(plim_state *out, plim_ledger *ledger, const plim_spec *spec, const plim_session_size *size,
-                            plim_error *err)
+plim_status plim_state_open(plim_state *out, plim_ledger *ledger, const plim_spec *spec,
+                            const plim_session_size *size, plim_error *err)
 {
     uint64_t bytes;
     *out = (plim_state){.size = *size};
@@ -28,9 +29,11 @@ plim_status plim_scratch_open(plim_scratch *out, plim_ledger *ledger, const plim
                               const plim_session_size *size, plim_error *err)
 {
     *out = (plim_scratch){0};
-    if (!plim_scratch_plan(spec, size, &out->layout) || out->layout.total > INT64_MAX / sizeof(float))
+    if (!plim_scratch_plan(spec, size, &out->layout) ||
+        out->layout.total > INT64_MAX / sizeof(float))
         return too_large(err);
-    return plim_region_open(&out->region, ledger, PLIM_MEM_ACTIVATIONS, out->layout.total * sizeof(float), true, err);
+    return plim_region_open(&out->region, ledger, PLIM_MEM_ACTIVATIONS,
+                            out->layout.total * sizeof(float), true, err);
 }
 
 void plim_scratch_close(plim_scratch *scratch, plim_ledger *ledger)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The load pipeline: the plan's reads are tasks in file order; each worker reads a piece and casts it to its place,
- * so that reading and casting overlap, with one staging slot per worker. */
+ * The load pipeline: the plan's reads are tasks in file order; each worker reads a piece and casts
+ * it to its place, so that reading and casting overlap, with one staging slot per worker. */
 #include "load/load.h"
 
 #include <pthread.h>
@@ -11,14 +11,14 @@
 #include "load/reader.h"
 
 #define PROGRESS_SECONDS 0.1
-#define MAX_WORKERS 4u /* staging slots a plan asks for at most */
+#define MAX_WORKERS      4u /* staging slots a plan asks for at most */
 
 struct plim_weights {
     plim_extent_source source; /* first: acquire gets it as self */
     const plim_alloc *alloc;
     plim_load_job job;
-    plim_region *regions;  /* one per run of the plan */
-    plim_weight *weights;  /* one per slot of the skeleton */
+    plim_region *regions; /* one per run of the plan */
+    plim_weight *weights; /* one per slot of the skeleton */
     plim_load_stats stats;
 };
 
@@ -27,7 +27,7 @@ struct plim_weights {
 typedef struct loading {
     plim_weights *w;
     char *staging[MAX_WORKERS];
-    char *const *state_dict; /* the old way: where the run's bytes lie as stored; else NULL */
+    char *const *state_dict;      /* the old way: where the run's bytes lie as stored; else NULL */
     const uint64_t *state_offset; /* per placement */
     atomic_size_t next;
     atomic_bool stop;
@@ -58,7 +58,10 @@ static void report(loading *l, bool last)
     int cancel = 0;
     if (last || now - l->last_report >= PROGRESS_SECONDS) {
         l->last_report = now;
-        plim_progress p = {.done_bytes = done, .total_bytes = l->total_bytes, .seconds = seconds, .eta_seconds = -1};
+        plim_progress p = {.done_bytes = done,
+                           .total_bytes = l->total_bytes,
+                           .seconds = seconds,
+                           .eta_seconds = -1};
         if (done)
             p.eta_seconds = seconds * (double)(l->total_bytes - done) / (double)done;
         cancel = job->progress(job->progress_user, &p);
@@ -70,7 +73,8 @@ static void report(loading *l, bool last)
         atomic_store(&l->stop, true);
 }
 
-/* One read of an owned tensor: straight into place, or through the worker's staging slot and a cast. */
+/* One read of an owned tensor: straight into place, or through the worker's staging slot and a
+ * cast. */
 static plim_status read_owned(loading *l, const plim_read *r, unsigned worker, plim_error *err)
 {
     const plim_load_job *job = &l->w->job;
@@ -82,15 +86,16 @@ static plim_status read_owned(loading *l, const plim_read *r, unsigned worker, p
     plim_reader_request request = {file, r->offset, r->bytes, NULL};
     bool cast = p->dtype != t->dtype;
     if (l->state_dict)
-        request.dst = l->state_dict[r->file] + l->state_offset[r->placement] + (r->offset - t->offset);
+        request.dst =
+            l->state_dict[r->file] + l->state_offset[r->placement] + (r->offset - t->offset);
     else
         request.dst = cast ? l->staging[worker] : dst + (r->offset - t->offset);
     plim_status status = plim_reader_buffered.fetch(&request, err);
     if (status || l->state_dict || !cast)
         return plim_reader_explain(file, status, err);
     uint64_t element = first_bit / plim_dtypes[t->dtype].bits;
-    job->kernels->cast[p->dtype][t->dtype](dst + element * (plim_dtypes[p->dtype].bits / 8), request.dst,
-                                           r->bytes * 8 / plim_dtypes[t->dtype].bits);
+    job->kernels->cast[p->dtype][t->dtype](dst + element * (plim_dtypes[p->dtype].bits / 8),
+                                           request.dst, r->bytes * 8 / plim_dtypes[t->dtype].bits);
     return PLIM_OK;
 }
 
@@ -98,7 +103,8 @@ static plim_status read_mapped(loading *l, const plim_read *r, plim_error *err)
 {
     const plim_load_job *job = &l->w->job;
     const plim_stored_file *file = &job->stored->files[r->file];
-    char *dst = (char *)l->w->regions[r->run].base + (r->offset - job->plan->runs[r->run].file_offset);
+    char *dst =
+        (char *)l->w->regions[r->run].base + (r->offset - job->plan->runs[r->run].file_offset);
     /* In steps, so that a cancel is heard within 50 ms even from a slow disk. */
     for (uint64_t done = 0, step; done < r->bytes && !atomic_load(&l->stop); done += step) {
         step = r->bytes - done < (4u << 20) ? r->bytes - done : 4u << 20;
@@ -159,7 +165,8 @@ static plim_status old_way_open(old_way *o, const plim_weights *w, plim_error *e
         sizes[t->file] += (t->bytes + 63) & ~63ull;
     }
     for (uint32_t i = 0; !status && i < set->file_count; i++) {
-        status = plim_region_open(&o->regions[i], w->job.ledger, PLIM_MEM_STAGING, sizes[i], false, err);
+        status =
+            plim_region_open(&o->regions[i], w->job.ledger, PLIM_MEM_STAGING, sizes[i], false, err);
         o->bases[i] = o->regions[i].base;
     }
     plim_delete(w->alloc, sizes);
@@ -172,11 +179,13 @@ static void old_way_copy(const old_way *o, const plim_weights *w)
     for (uint32_t i = 0; i < plan->placement_count; i++) {
         const plim_placement *p = &plan->placements[i];
         const plim_stored *t = &w->job.stored->tensors[p->stored];
-        char *dst = (char *)w->regions[p->run].base + p->offset, *src = o->bases[t->file] + o->offsets[i];
+        char *dst = (char *)w->regions[p->run].base + p->offset,
+             *src = o->bases[t->file] + o->offsets[i];
         if (p->dtype == t->dtype)
             memcpy(dst, src, t->bytes);
         else
-            w->job.kernels->cast[p->dtype][t->dtype](dst, src, t->bytes * 8 / plim_dtypes[t->dtype].bits);
+            w->job.kernels->cast[p->dtype][t->dtype](dst, src,
+                                                     t->bytes * 8 / plim_dtypes[t->dtype].bits);
     }
 }
 
@@ -200,11 +209,12 @@ static plim_status open_regions(plim_weights *w, plim_error *err)
     for (uint32_t i = 0; i < plan->run_count; i++) {
         const plim_run *r = &plan->runs[i];
         const plim_stored_file *f = &w->job.stored->files[r->file];
-        plim_status status = r->form == PLIM_FORM_MAPPED
-                                 ? plim_region_map(&w->regions[i], w->job.ledger, PLIM_MEM_WEIGHTS, f->file.fd,
-                                                   f->path, r->file_offset, r->bytes, err)
-                                 : plim_region_open(&w->regions[i], w->job.ledger, PLIM_MEM_WEIGHTS, r->bytes,
-                                                    plan->old_way, err);
+        plim_status status =
+            r->form == PLIM_FORM_MAPPED
+                ? plim_region_map(&w->regions[i], w->job.ledger, PLIM_MEM_WEIGHTS, f->file.fd,
+                                  f->path, r->file_offset, r->bytes, err)
+                : plim_region_open(&w->regions[i], w->job.ledger, PLIM_MEM_WEIGHTS, r->bytes,
+                                   plan->old_way, err);
         if (status)
             return status;
     }
@@ -218,8 +228,8 @@ static plim_status check_casts(const plim_weights *w, plim_error *err)
         const plim_placement *p = &plan->placements[i];
         plim_dtype from = w->job.stored->tensors[p->stored].dtype;
         if (from != p->dtype && !w->job.kernels->cast[p->dtype][from])
-            return plim_fail(err, PLIM_E_UNSUP, "there is no cast from %s to %s", plim_dtype_name(from),
-                             plim_dtype_name(p->dtype));
+            return plim_fail(err, PLIM_E_UNSUP, "there is no cast from %s to %s",
+                             plim_dtype_name(from), plim_dtype_name(p->dtype));
     }
     return PLIM_OK;
 }
@@ -231,8 +241,8 @@ static plim_status run_reads(loading *l, plim_region *ring, plim_error *err)
     plim_status status;
     unsigned workers = plan->staging_slots > MAX_WORKERS ? MAX_WORKERS : plan->staging_slots;
     if (plan->reader != PLIM_READER_MAP &&
-        (status = plim_region_open(ring, w->job.ledger, PLIM_MEM_STAGING, (size_t)workers * PLIM_PIECE_BYTES, true,
-                                   err)))
+        (status = plim_region_open(ring, w->job.ledger, PLIM_MEM_STAGING,
+                                   (size_t)workers * PLIM_PIECE_BYTES, true, err)))
         return status;
     for (unsigned i = 0; i < workers; i++)
         l->staging[i] = ring->base ? (char *)ring->base + (size_t)i * PLIM_PIECE_BYTES : NULL;
@@ -253,7 +263,8 @@ static plim_status run_reads(loading *l, plim_region *ring, plim_error *err)
 
 static plim_status fill(plim_weights *w, plim_error *err)
 {
-    loading *l = plim_new(w->alloc, 1, sizeof *l, err); /* holds an error: too large for a small stack */
+    loading *l =
+        plim_new(w->alloc, 1, sizeof *l, err); /* holds an error: too large for a small stack */
     old_way old = {0};
     plim_region ring = {0};
     if (!l)
@@ -284,12 +295,13 @@ static plim_status fill(plim_weights *w, plim_error *err)
 
 /* ---- weights as the forward pass sees them ---- */
 
-static plim_status acquire(plim_extent_source *self, const plim_weight *weight, uint64_t row, uint64_t want,
-                           plim_extent *out, plim_error *err)
+static plim_status acquire(plim_extent_source *self, const plim_weight *weight, uint64_t row,
+                           uint64_t want, plim_extent *out, plim_error *err)
 {
     (void)err;
     plim_weights *w = (plim_weights *)self;
-    const plim_placement *p = &w->job.plan->placements[w->job.plan->placement_of_slot[weight->part[0]]];
+    const plim_placement *p =
+        &w->job.plan->placements[w->job.plan->placement_of_slot[weight->part[0]]];
     size_t row_bytes = (size_t)weight->cols * (plim_dtypes[weight->format].bits / 8);
     char *base = (char *)w->regions[p->run].base + p->offset;
     *out = (plim_extent){.data = base + (weight->first_row + row) * row_bytes,
@@ -314,12 +326,14 @@ static plim_status describe_weights(plim_weights *w, plim_error *err)
     for (uint32_t i = 0; i < k->slot_count; i++) {
         const plim_slot *s = &k->slots[i];
         const plim_placement *p = &w->job.plan->placements[w->job.plan->placement_of_slot[i]];
-        bool table = s->role == PLIM_ROLE_EMBED || s->role == PLIM_ROLE_POSITION || s->role == PLIM_ROLE_HEAD;
-        w->weights[i] = (plim_weight){.format = p->dtype,
-                                      .layout = table ? PLIM_OUT_IN : k->spec.layout,
-                                      .rows = s->shape.rank == 2 ? s->shape.dim[0] : 1,
-                                      .cols = s->shape.rank == 2 ? s->shape.dim[1] : s->shape.dim[0],
-                                      .part = {i, PLIM_NO_PART, PLIM_NO_PART, PLIM_NO_PART}};
+        bool table = s->role == PLIM_ROLE_EMBED || s->role == PLIM_ROLE_POSITION ||
+                     s->role == PLIM_ROLE_HEAD;
+        w->weights[i] =
+            (plim_weight){.format = p->dtype,
+                          .layout = table ? PLIM_OUT_IN : k->spec.layout,
+                          .rows = s->shape.rank == 2 ? s->shape.dim[0] : 1,
+                          .cols = s->shape.rank == 2 ? s->shape.dim[1] : s->shape.dim[0],
+                          .part = {i, PLIM_NO_PART, PLIM_NO_PART, PLIM_NO_PART}};
     }
     return PLIM_OK;
 }
@@ -361,7 +375,8 @@ void plim_weights_close(plim_weights **weights)
 
 const plim_weight *plim_weights_get(const plim_weights *w, uint32_t layer, plim_role role)
 {
-    uint32_t slot = plim_skeleton_slot(w->job.skeleton, role <= PLIM_ROLE_LAST_GLOBAL ? 0 : layer, role);
+    uint32_t slot =
+        plim_skeleton_slot(w->job.skeleton, role <= PLIM_ROLE_LAST_GLOBAL ? 0 : layer, role);
     return slot == PLIM_NO_SLOT ? NULL : &w->weights[slot];
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one place where weight bytes move: from the files of a checkpoint to where the plan wants them, cast on
- * the way where it says so.
- * Invariants:
- *  1. Beyond what stays, at most the plan's staging slots are held (the old way, asked for by name, excepted).
- *  2. When a load returns, every byte that should be in memory is there, and the files are what they were at open.
+ * The one place where weight bytes move: from the files of a checkpoint to where the plan wants
+ * them, cast on the way where it says so. Invariants:
+ *  1. Beyond what stays, at most the plan's staging slots are held (the old way, asked for by name,
+ * excepted).
+ *  2. When a load returns, every byte that should be in memory is there, and the files are what
+ * they were at open.
  *  3. A load that fails or is cancelled leaves nothing behind. */
 #ifndef PLIM_LOAD_LOAD_H
 #define PLIM_LOAD_LOAD_H
@@ -29,7 +30,8 @@ typedef struct plim_load_job {
 
 typedef struct plim_weights plim_weights;
 
-/* Fill the plan's memory.  BUDGET, NOMEM, IO, CHANGED (a file was truncated, rewritten or replaced), CANCELLED. */
+/* Fill the plan's memory.  BUDGET, NOMEM, IO, CHANGED (a file was truncated, rewritten or
+ * replaced), CANCELLED. */
 plim_status plim_weights_load(plim_weights **out, const plim_load_job *job, plim_error *err);
 void plim_weights_close(plim_weights **weights);
 
@@ -45,10 +47,12 @@ typedef struct plim_load_stats {
 } plim_load_stats;
 plim_load_stats plim_weights_stats(const plim_weights *weights);
 
-/* Read a part of a stored tensor (begin[d] <= index < end[d] of each dimension) into dst, row-major, cast to `dtype`;
- * dst_bytes is exactly what that takes.  UNSUP (no such cast), IO, CHANGED.  Staging: 256 KiB of `alloc`. */
-plim_status plim_slice_read(const plim_stored_set *stored, const plim_stored *tensor, const uint64_t *begin,
-                            const uint64_t *end, plim_dtype dtype, const plim_kernels *kernels,
-                            const plim_alloc *alloc, void *dst, size_t dst_bytes, plim_error *err);
+/* Read a part of a stored tensor (begin[d] <= index < end[d] of each dimension) into dst,
+ * row-major, cast to `dtype`; dst_bytes is exactly what that takes.  UNSUP (no such cast), IO,
+ * CHANGED.  Staging: 256 KiB of `alloc`. */
+plim_status plim_slice_read(const plim_stored_set *stored, const plim_stored *tensor,
+                            const uint64_t *begin, const uint64_t *end, plim_dtype dtype,
+                            const plim_kernels *kernels, const plim_alloc *alloc, void *dst,
+                            size_t dst_bytes, plim_error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading a part of one stored tensor, as safe_open's get_slice does: rows that lie together in the file are read
- * together, cast through a small buffer. */
+ * Reading a part of one stored tensor, as safe_open's get_slice does: rows that lie together in the
+ * file are read together, cast through a small buffer. */
 #include <string.h>
 
 #include "load/load.h"
@@ -26,10 +26,12 @@ static plim_status read_together(slice *s, uint64_t first, uint64_t count, plim_
     for (uint64_t done = 0, n; done < count; done += n) {
         n = count - done < per_step ? count - done : per_step;
         plim_reader_request request = {.file = s->file,
-                                       .offset = s->tensor->offset + (first + done) * s->from_bits / 8,
+                                       .offset =
+                                           s->tensor->offset + (first + done) * s->from_bits / 8,
                                        .bytes = n * s->from_bits / 8,
                                        .dst = s->cast ? s->staging : s->dst};
-        plim_status status = plim_reader_explain(s->file, plim_reader_buffered.fetch(&request, err), err);
+        plim_status status =
+            plim_reader_explain(s->file, plim_reader_buffered.fetch(&request, err), err);
         if (status)
             return status;
         if (s->cast)
@@ -39,7 +41,8 @@ static plim_status read_together(slice *s, uint64_t first, uint64_t count, plim_
     return PLIM_OK;
 }
 
-/* Dimensions from `inner` on are taken whole, so their elements lie together; an odometer walks the others. */
+/* Dimensions from `inner` on are taken whole, so their elements lie together; an odometer walks the
+ * others. */
 static plim_status walk(slice *s, const uint64_t *begin, const uint64_t *end, plim_error *err)
 {
     const plim_shape *shape = &s->tensor->shape;
@@ -69,23 +72,25 @@ static plim_status walk(slice *s, const uint64_t *begin, const uint64_t *end, pl
 }
 
 /* Elements of the slice; USAGE for a range outside the tensor. */
-static plim_status count_elements(const plim_stored *t, const uint64_t *begin, const uint64_t *end, uint64_t *out,
-                                  plim_error *err)
+static plim_status count_elements(const plim_stored *t, const uint64_t *begin, const uint64_t *end,
+                                  uint64_t *out, plim_error *err)
 {
     *out = 1;
     for (unsigned d = 0; d < t->shape.rank; d++) {
         if (begin[d] > end[d] || end[d] > t->shape.dim[d])
             return plim_fail_at(err, PLIM_E_USAGE, (plim_where){NULL, t->name, -1},
-                                "slice %llu..%llu of dimension %u, which has %llu", (unsigned long long)begin[d],
-                                (unsigned long long)end[d], d, (unsigned long long)t->shape.dim[d]);
+                                "slice %llu..%llu of dimension %u, which has %llu",
+                                (unsigned long long)begin[d], (unsigned long long)end[d], d,
+                                (unsigned long long)t->shape.dim[d]);
         *out *= end[d] - begin[d]; /* <= the tensor's own count, which fits */
     }
     return PLIM_OK;
 }
 
-plim_status plim_slice_read(const plim_stored_set *stored, const plim_stored *t, const uint64_t *begin,
-                            const uint64_t *end, plim_dtype dtype, const plim_kernels *kernels, const plim_alloc *alloc,
-                            void *dst, size_t dst_bytes, plim_error *err)
+plim_status plim_slice_read(const plim_stored_set *stored, const plim_stored *t,
+                            const uint64_t *begin, const uint64_t *end, plim_dtype dtype,
+                            const plim_kernels *kernels, const plim_alloc *alloc, void *dst,
+                            size_t dst_bytes, plim_error *err)
 {
     static const uint64_t zeros[PLIM_MAX_DIMS];
     plim_error local;
@@ -103,18 +108,19 @@ plim_status plim_slice_read(const plim_stored_set *stored, const plim_stored *t,
     s.to_bits = plim_dtypes[dtype].bits;
     s.cast = dtype == t->dtype ? NULL : kernels->cast[dtype][t->dtype];
     if (dtype != t->dtype && !s.cast)
-        return plim_fail_at(err, PLIM_E_UNSUP, where, "type %s cannot be turned into %s", plim_dtype_name(t->dtype),
-                            plim_dtype_name(dtype));
+        return plim_fail_at(err, PLIM_E_UNSUP, where, "type %s cannot be turned into %s",
+                            plim_dtype_name(t->dtype), plim_dtype_name(dtype));
     uint64_t count;
     plim_status status = count_elements(t, begin, end, &count, err);
     if (status)
         return status;
     bool whole = begin == zeros;
     if (!whole && s.from_bits < 8)
-        return plim_fail_at(err, PLIM_E_UNSUP, where, "type %s can only be read whole", plim_dtype_name(t->dtype));
+        return plim_fail_at(err, PLIM_E_UNSUP, where, "type %s can only be read whole",
+                            plim_dtype_name(t->dtype));
     if (count * s.to_bits % 8 || dst_bytes != count * s.to_bits / 8)
-        return plim_fail_at(err, PLIM_E_USAGE, where, "the buffer is %zu bytes, want %llu", dst_bytes,
-                            (unsigned long long)(count * s.to_bits / 8));
+        return plim_fail_at(err, PLIM_E_USAGE, where, "the buffer is %zu bytes, want %llu",
+                            dst_bytes, (unsigned long long)(count * s.to_bits / 8));
     if (!count)
         return PLIM_OK;
     if (s.cast && !(s.staging = plim_new(alloc, 1, STAGING_BYTES, err)))

@@ -11,11 +11,12 @@
 
 #include "base/file.h"
 
-#define BLOCK_ELEMENTS ((size_t)128 << 10)
-#define LANES 16
+#define BLOCK_ELEMENTS   ((size_t)128 << 10)
+#define LANES            16
 #define PROGRESS_SECONDS 0.1
 
-/* ---- random numbers: 16 xorshift32 generators side by side, which compilers turn into vectors ---- */
+/* ---- random numbers: 16 xorshift32 generators side by side, which compilers turn into vectors
+ * ---- */
 
 typedef struct generator {
     uint32_t lane[LANES];
@@ -115,8 +116,11 @@ static plim_status report(synth *s, bool last, plim_error *err)
     s->last_report = now;
     plim_progress p = {s->done_bytes, s->total_bytes, now - s->start, -1};
     if (s->done_bytes)
-        p.eta_seconds = p.seconds * (double)(s->total_bytes - s->done_bytes) / (double)s->done_bytes;
-    return s->job->progress(s->job->progress_user, &p) ? plim_fail(err, PLIM_E_CANCELLED, "cancelled") : PLIM_OK;
+        p.eta_seconds =
+            p.seconds * (double)(s->total_bytes - s->done_bytes) / (double)s->done_bytes;
+    return s->job->progress(s->job->progress_user, &p)
+               ? plim_fail(err, PLIM_E_CANCELLED, "cancelled")
+               : PLIM_OK;
 }
 
 static plim_status write_slot(synth *s, plim_file_writer *w, const plim_slot *slot, plim_error *err)
@@ -135,7 +139,8 @@ static plim_status write_slot(synth *s, plim_file_writer *w, const plim_slot *sl
             fill_uniform(&g, s->values, n, 0.02f * 1.7320508f);
         if (s->cast)
             s->job->kernels->cast[s->dtype][PLIM_F32](s->cast, s->values, n);
-        plim_status status = plim_writer_write(w, s->cast ? s->cast : (char *)s->values, n * elem, err);
+        plim_status status =
+            plim_writer_write(w, s->cast ? s->cast : (char *)s->values, n * elem, err);
         s->done_bytes += n * elem;
         if (status || (status = report(s, false, err)))
             return status;
@@ -143,7 +148,8 @@ static plim_status write_slot(synth *s, plim_file_writer *w, const plim_slot *sl
     return PLIM_OK;
 }
 
-/* The JSON header of a shard, padded to 8 with spaces, written in pieces with its length before it. */
+/* The JSON header of a shard, padded to 8 with spaces, written in pieces with its length before it.
+ */
 static plim_status write_header(synth *s, plim_file_writer *w, uint32_t shard, plim_error *err)
 {
     const plim_skeleton *k = s->job->skeleton;
@@ -163,11 +169,13 @@ static plim_status write_header(synth *s, plim_file_writer *w, uint32_t shard, p
         if (s->shard_of[i] != shard)
             continue;
         uint64_t bytes = slot_bytes(s, slot);
-        used += (size_t)snprintf(text + used, cap - used, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%" PRIu64, slot->name,
+        used += (size_t)snprintf(text + used, cap - used,
+                                 ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%" PRIu64, slot->name,
                                  plim_dtype_name(s->dtype), slot->shape.dim[0]);
         for (unsigned d = 1; d < slot->shape.rank; d++)
             used += (size_t)snprintf(text + used, cap - used, ",%" PRIu64, slot->shape.dim[d]);
-        used += (size_t)snprintf(text + used, cap - used, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", offset,
+        used += (size_t)snprintf(text + used, cap - used,
+                                 "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", offset,
                                  offset + bytes);
         offset += bytes;
     }
@@ -185,7 +193,8 @@ static plim_status write_header(synth *s, plim_file_writer *w, uint32_t shard, p
     return status;
 }
 
-static plim_status open_in(plim_file_writer *w, const char *directory, const char *name, plim_error *err)
+static plim_status open_in(plim_file_writer *w, const char *directory, const char *name,
+                           plim_error *err)
 {
     char path[4096];
     plim_status status = plim_path_join(path, sizeof path, directory, name, err);
@@ -222,14 +231,17 @@ static plim_status write_index(synth *s, plim_error *err)
     plim_status status = open_in(&w, s->job->directory, "model.safetensors.index.json", err);
     if (status)
         return status;
-    snprintf(line, sizeof line, "{\n  \"metadata\": {\"total_size\": %" PRIu64 "},\n  \"weight_map\": {", s->total_bytes);
+    snprintf(line, sizeof line,
+             "{\n  \"metadata\": {\"total_size\": %" PRIu64 "},\n  \"weight_map\": {",
+             s->total_bytes);
     status = write_text(&w, line, err);
     bool first = true;
     for (uint32_t i = 0; !status && i < s->job->skeleton->slot_count; i++) {
         if (s->shard_of[i] == UINT32_MAX)
             continue;
         shard_name(s, s->shard_of[i], name, sizeof name);
-        snprintf(line, sizeof line, "%s\n    \"%s\": \"%s\"", first ? "" : ",", s->job->skeleton->slots[i].name, name);
+        snprintf(line, sizeof line, "%s\n    \"%s\": \"%s\"", first ? "" : ",",
+                 s->job->skeleton->slots[i].name, name);
         first = false;
         status = write_text(&w, line, err);
     }
@@ -244,7 +256,8 @@ static plim_status write_index(synth *s, plim_error *err)
 /* ---- config.json, with the type that was written ---- */
 
 /* The value of `key` in the text of the config: its first byte and its length as written. */
-static bool find_value(const plim_config *config, const char *text, const char *key, size_t *at, size_t *length)
+static bool find_value(const plim_config *config, const char *text, const char *key, size_t *at,
+                       size_t *length)
 {
     for (size_t i = 0; i < config->count; i++) {
         const plim_config_value *v = &config->values[i];
@@ -266,18 +279,22 @@ static plim_status write_config(synth *s, plim_error *err)
     plim_status status = plim_config_open(&config, s->job->alloc, s->job->config_path, err);
     if (status)
         return status;
-    status = plim_file_slurp(&text, &bytes, s->job->alloc, s->job->config_path, PLIM_MAX_CONFIG_BYTES, err);
+    status = plim_file_slurp(&text, &bytes, s->job->alloc, s->job->config_path,
+                             PLIM_MAX_CONFIG_BYTES, err);
     if (!status)
         status = open_in(&w, s->job->directory, "config.json", err);
     if (!status) {
         const char *name = plim_dtype_torch_name(s->dtype);
-        if (find_value(&config, text, "dtype", &at, &length) || find_value(&config, text, "torch_dtype", &at, &length))
+        if (find_value(&config, text, "dtype", &at, &length) ||
+            find_value(&config, text, "torch_dtype", &at, &length))
             snprintf(insert, sizeof insert, "\"%s\"", name);
         else {
             at = strcspn(text, "{") + 1;
-            snprintf(insert, sizeof insert, "\n  \"torch_dtype\": \"%s\"%s", name, config.values[0].count ? "," : "");
+            snprintf(insert, sizeof insert, "\n  \"torch_dtype\": \"%s\"%s", name,
+                     config.values[0].count ? "," : "");
         }
-        if ((status = plim_writer_write(&w, text, at, err)) || (status = write_text(&w, insert, err)) ||
+        if ((status = plim_writer_write(&w, text, at, err)) ||
+            (status = write_text(&w, insert, err)) ||
             (status = plim_writer_write(&w, text + at + length, bytes - at - length, err)))
             plim_writer_discard(&w);
         else
@@ -314,12 +331,14 @@ plim_status plim_synth_write(const plim_synth_job *job, plim_error *err)
         return plim_fail(err, PLIM_E_UNSUP, "cannot write %s; choose float32, bfloat16 or float16",
                          plim_dtype_torch_name(s.dtype));
     if (mkdir(job->directory, 0777) && errno != EEXIST)
-        return plim_fail_errno(err, errno, (plim_where){job->directory, NULL, -1}, "cannot make the folder");
+        return plim_fail_errno(err, errno, (plim_where){job->directory, NULL, -1},
+                               "cannot make the folder");
     s.shard_of = plim_new(job->alloc, job->skeleton->slot_count, sizeof *s.shard_of, err);
     s.values = plim_new(job->alloc, BLOCK_ELEMENTS, sizeof *s.values, err);
     if (s.dtype != PLIM_F32)
         s.cast = plim_new(job->alloc, BLOCK_ELEMENTS, 8, err);
-    plim_status status = s.shard_of && s.values && (s.cast || s.dtype == PLIM_F32) ? PLIM_OK : err->code;
+    plim_status status =
+        s.shard_of && s.values && (s.cast || s.dtype == PLIM_F32) ? PLIM_OK : err->code;
     if (!status) {
         assign_shards(&s);
         status = write_all(&s, err);

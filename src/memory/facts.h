@@ -11,13 +11,14 @@
 
 typedef struct plim_facts {
     uint64_t page_bytes;
-    uint64_t memory_limit;   /* the line; 0: none */
-    uint64_t baseline;       /* what the process held when the context opened (0 in a plan for a limit-less host) */
-    uint64_t held;           /* by the ledger, now */
-    uint64_t rss;            /* VmRSS now */
-    uint64_t peak;           /* VmHWM so far */
+    uint64_t memory_limit; /* the line; 0: none */
+    uint64_t baseline;     /* what the process held when the context opened (0 in a plan for a
+                              limit-less host) */
+    uint64_t held;         /* by the ledger, now */
+    uint64_t rss;          /* VmRSS now */
+    uint64_t peak;         /* VmHWM so far */
     unsigned threads;
-    bool huge_pages;         /* madvise or always */
+    bool huge_pages; /* madvise or always */
     plim_machine_memory machine;
 } plim_facts;
 

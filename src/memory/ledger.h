@@ -2,7 +2,8 @@
  *
  * The ledger: every byte we hold, by category, below a hard limit.
  * Invariants:
- *  1. reserve happens before the memory exists, release after it is gone; so `now` is never too small.
+ *  1. reserve happens before the memory exists, release after it is gone; so `now` is never too
+ * small.
  *  2. anonymous + mapped + baseline <= limit at all times, when there is a limit.
  *  3. A refusal changes nothing. */
 #ifndef PLIM_MEMORY_LEDGER_H
@@ -20,24 +21,25 @@ plim_status plim_ledger_open(plim_ledger **out, uint64_t limit, uint64_t baselin
 /* Everything must have been given back. */
 void plim_ledger_close(plim_ledger **ledger);
 
-/* PLIM_E_BUDGET when it would cross the line: the message says what was asked for, what is held and what the
- * line is.  Thread-safe. */
+/* PLIM_E_BUDGET when it would cross the line: the message says what was asked for, what is held and
+ * what the line is.  Thread-safe. */
 plim_status plim_ledger_reserve(plim_ledger *ledger, plim_memory_category category,
                                 plim_memory_kind kind, uint64_t bytes, plim_error *err);
 void plim_ledger_release(plim_ledger *ledger, plim_memory_category category, plim_memory_kind kind,
                          uint64_t bytes);
 
-/* An allocator that reserves in `category`; lives as long as the ledger.  Counted is what was asked for and 16
- * bytes per block; blocks from 64 KiB on are maps of their own and counted in whole pages (not with a host's
- * allocator, which gets every block). */
+/* An allocator that reserves in `category`; lives as long as the ledger.  Counted is what was asked
+ * for and 16 bytes per block; blocks from 64 KiB on are maps of their own and counted in whole
+ * pages (not with a host's allocator, which gets every block). */
 const plim_alloc *plim_ledger_alloc(plim_ledger *ledger, plim_memory_category category);
 
 void plim_ledger_read(const plim_ledger *ledger, plim_memory *out);
 
 /* ---- regions: large memory, whole pages ---- */
 
-/* Anonymous memory on 2 MiB-aligned huge pages where the system gives them, or a read-only shared map of a
- * file.  `base`..`base+bytes` is what was asked for; `map`..`map+map_bytes` what is held and counted. */
+/* Anonymous memory on 2 MiB-aligned huge pages where the system gives them, or a read-only shared
+ * map of a file.  `base`..`base+bytes` is what was asked for; `map`..`map+map_bytes` what is held
+ * and counted. */
 typedef struct plim_region {
     void *base;
     size_t bytes;
@@ -52,10 +54,12 @@ typedef struct plim_region {
 plim_status plim_region_open(plim_region *out, plim_ledger *ledger, plim_memory_category category,
                              size_t bytes, bool populate, plim_error *err);
 
-/* Map `bytes` at `offset` (any alignment; whole pages are mapped and counted) of an open file, shared, read-only,
- * nothing populated.  0 bytes: PLIM_OK and a zeroed region.  BUDGET, NOMEM, IO, LIMIT (past 2^63). */
-plim_status plim_region_map(plim_region *out, plim_ledger *ledger, plim_memory_category category, int fd,
-                            const char *path, uint64_t offset, size_t bytes, plim_error *err);
+/* Map `bytes` at `offset` (any alignment; whole pages are mapped and counted) of an open file,
+ * shared, read-only, nothing populated.  0 bytes: PLIM_OK and a zeroed region.  BUDGET, NOMEM, IO,
+ * LIMIT (past 2^63). */
+plim_status plim_region_map(plim_region *out, plim_ledger *ledger, plim_memory_category category,
+                            int fd, const char *path, uint64_t offset, size_t bytes,
+                            plim_error *err);
 
 /* Unmap and release.  A zeroed region is allowed. */
 void plim_region_close(plim_region *region, plim_ledger *ledger);

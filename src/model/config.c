@@ -12,8 +12,8 @@
 #include "base/file.h"
 #include "base/num.h"
 
-#define MAX_DEPTH 16
-#define MAX_PATH 512
+#define MAX_DEPTH  16
+#define MAX_PATH   512
 #define MAX_VALUES 200000
 
 typedef struct frame {
@@ -63,10 +63,11 @@ static plim_status extend(reader *r, const char *text, size_t bytes, bool index,
 {
     size_t base = r->depth ? r->frames[r->depth - 1].path_bytes : 0;
     int n = index ? snprintf(r->path + base, MAX_PATH - base, "[%zu]", bytes)
-                  : snprintf(r->path + base, MAX_PATH - base, "%s%.*s", base ? "." : "", (int)bytes, text);
+                  : snprintf(r->path + base, MAX_PATH - base, "%s%.*s", base ? "." : "", (int)bytes,
+                             text);
     if (n < 0 || (size_t)n >= MAX_PATH - base)
-        return plim_json_fail(r->json, err, PLIM_E_LIMIT, "a key is longer than %d bytes with its parents",
-                              MAX_PATH);
+        return plim_json_fail(r->json, err, PLIM_E_LIMIT,
+                              "a key is longer than %d bytes with its parents", MAX_PATH);
     return PLIM_OK;
 }
 
@@ -77,9 +78,8 @@ static plim_status open_container(reader *r, plim_json_event kind, plim_error *e
     plim_status status = append(r, kind, err);
     if (status)
         return status;
-    r->frames[r->depth++] = (frame){.path_bytes = strlen(r->path),
-                                    .array = kind == PLIM_JSON_ARRAY,
-                                    .value = r->count - 1};
+    r->frames[r->depth++] = (frame){
+        .path_bytes = strlen(r->path), .array = kind == PLIM_JSON_ARRAY, .value = r->count - 1};
     return PLIM_OK;
 }
 
@@ -147,7 +147,8 @@ static plim_status parse(reader *r, const char *text, size_t bytes, plim_error *
     return status;
 }
 
-plim_status plim_config_open(plim_config *out, const plim_alloc *alloc, const char *path, plim_error *err)
+plim_status plim_config_open(plim_config *out, const plim_alloc *alloc, const char *path,
+                             plim_error *err)
 {
     plim_error local;
     if (!err) /* codes of allocations are taken from it */
@@ -183,19 +184,20 @@ const plim_config_value *plim_config_find(const plim_config *config, const char 
     return v && v->kind != PLIM_JSON_NULL ? v : NULL;
 }
 
-plim_status plim_config_fail(const plim_config *config, const plim_config_value *at, plim_error *err,
-                             plim_status code, const char *format, ...)
+plim_status plim_config_fail(const plim_config *config, const plim_config_value *at,
+                             plim_error *err, plim_status code, const char *format, ...)
 {
     char message[700];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    return plim_fail_at(err, code, (plim_where){config->file, NULL, at ? at->offset : -1}, "%s", message);
+    return plim_fail_at(err, code, (plim_where){config->file, NULL, at ? at->offset : -1}, "%s",
+                        message);
 }
 
-static plim_status expect(const plim_config *config, const plim_config_value *v, plim_json_event kind,
-                          plim_error *err)
+static plim_status expect(const plim_config *config, const plim_config_value *v,
+                          plim_json_event kind, plim_error *err)
 {
     if (v->kind == kind)
         return PLIM_OK;
@@ -203,8 +205,8 @@ static plim_status expect(const plim_config *config, const plim_config_value *v,
                             plim_json_event_name(kind), plim_json_event_name(v->kind));
 }
 
-plim_status plim_config_f64(const plim_config *config, const char *path, double min, double max, double *out,
-                            plim_error *err)
+plim_status plim_config_f64(const plim_config *config, const char *path, double min, double max,
+                            double *out, plim_error *err)
 {
     const plim_config_value *v = plim_config_find(config, path);
     double value = 0;
@@ -214,8 +216,8 @@ plim_status plim_config_f64(const plim_config *config, const char *path, double 
     if (status)
         return status;
     if (!plim_parse_f64(v->text, v->text_bytes, &value) || !(value >= min && value <= max))
-        return plim_config_fail(config, v, err, PLIM_E_FORMAT, "%s is %.40s, want a number in [%g, %g]", path,
-                                v->text, min, max);
+        return plim_config_fail(config, v, err, PLIM_E_FORMAT,
+                                "%s is %.40s, want a number in [%g, %g]", path, v->text, min, max);
     *out = value;
     return PLIM_OK;
 }
@@ -234,28 +236,32 @@ plim_status plim_config_u32(const plim_config *config, const char *path, uint32_
         /* Digits only, but too many for 64 bits: past every cap. */
         bool digits = strspn(v->text, "0123456789") == v->text_bytes;
         return plim_config_fail(config, v, err, digits ? PLIM_E_LIMIT : PLIM_E_FORMAT,
-                                "%s is %.40s, want an integer in [%u, %u]", path, v->text, min, max);
+                                "%s is %.40s, want an integer in [%u, %u]", path, v->text, min,
+                                max);
     }
     if (value < min || value > max)
         return plim_config_fail(config, v, err, value > max ? PLIM_E_LIMIT : PLIM_E_FORMAT,
-                                "%s is %.40s, want an integer in [%u, %u]", path, v->text, min, max);
+                                "%s is %.40s, want an integer in [%u, %u]", path, v->text, min,
+                                max);
     *out = (uint32_t)value;
     return PLIM_OK;
 }
 
-plim_status plim_config_bool(const plim_config *config, const char *path, bool *out, plim_error *err)
+plim_status plim_config_bool(const plim_config *config, const char *path, bool *out,
+                             plim_error *err)
 {
     const plim_config_value *v = plim_config_find(config, path);
     if (!v)
         return PLIM_OK;
     if (v->kind != PLIM_JSON_TRUE && v->kind != PLIM_JSON_FALSE)
-        return plim_config_fail(config, v, err, PLIM_E_FORMAT, "%s must be true or false, found %s", path,
-                                plim_json_event_name(v->kind));
+        return plim_config_fail(config, v, err, PLIM_E_FORMAT, "%s must be true or false, found %s",
+                                path, plim_json_event_name(v->kind));
     *out = v->kind == PLIM_JSON_TRUE;
     return PLIM_OK;
 }
 
-plim_status plim_config_text(const plim_config *config, const char *path, const char **out, plim_error *err)
+plim_status plim_config_text(const plim_config *config, const char *path, const char **out,
+                             plim_error *err)
 {
     const plim_config_value *v = plim_config_find(config, path);
     if (!v)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A small JSON file of settings (config.json) as a flat list of values under dotted paths:
- * "rope_scaling.factor", "layer_types[3]".  Owns reading and range checks; the families know the keys. */
+ * "rope_scaling.factor", "layer_types[3]".  Owns reading and range checks; the families know the
+ * keys. */
 #ifndef PLIM_MODEL_CONFIG_H
 #define PLIM_MODEL_CONFIG_H
 
@@ -25,8 +26,10 @@ typedef struct plim_config {
     size_t count;
 } plim_config;
 
-/* Reads and checks the file's syntax.  IO, FORMAT (not an object, duplicate key, syntax), LIMIT, TRUNC. */
-plim_status plim_config_open(plim_config *out, const plim_alloc *alloc, const char *path, plim_error *err);
+/* Reads and checks the file's syntax.  IO, FORMAT (not an object, duplicate key, syntax), LIMIT,
+ * TRUNC. */
+plim_status plim_config_open(plim_config *out, const plim_alloc *alloc, const char *path,
+                             plim_error *err);
 void plim_config_close(plim_config *config);
 
 /* NULL when the key is not there or is null. */
@@ -36,13 +39,16 @@ const plim_config_value *plim_config_find(const plim_config *config, const char 
  * FORMAT with the offset for a wrong type or a number outside [min, max]. */
 plim_status plim_config_u32(const plim_config *config, const char *path, uint32_t min, uint32_t max,
                             uint32_t *out, plim_error *err);
-plim_status plim_config_f64(const plim_config *config, const char *path, double min, double max, double *out,
-                            plim_error *err);
-plim_status plim_config_bool(const plim_config *config, const char *path, bool *out, plim_error *err);
+plim_status plim_config_f64(const plim_config *config, const char *path, double min, double max,
+                            double *out, plim_error *err);
+plim_status plim_config_bool(const plim_config *config, const char *path, bool *out,
+                             plim_error *err);
 /* *out points into the config. */
-plim_status plim_config_text(const plim_config *config, const char *path, const char **out, plim_error *err);
+plim_status plim_config_text(const plim_config *config, const char *path, const char **out,
+                             plim_error *err);
 
-plim_status plim_config_fail(const plim_config *config, const plim_config_value *at, plim_error *err,
-                             plim_status code, const char *format, ...) __attribute__((format(printf, 5, 6)));
+plim_status plim_config_fail(const plim_config *config, const plim_config_value *at,
+                             plim_error *err, plim_status code, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a family file gives: how its config.json becomes a spec, and which stored name plays which role. */
+ * What a family file gives: how its config.json becomes a spec, and which stored name plays which
+ * role. */
 #ifndef PLIM_MODEL_FAMILY_H
 #define PLIM_MODEL_FAMILY_H
 
 #include "model/spec.h"
 
-/* The part a tensor plays.  Those up to PLIM_ROLE_LAST_GLOBAL exist once, the others once per layer. */
+/* The part a tensor plays.  Those up to PLIM_ROLE_LAST_GLOBAL exist once, the others once per
+ * layer. */
 typedef enum plim_role {
     PLIM_ROLE_EMBED,
     PLIM_ROLE_POSITION,
@@ -40,10 +42,10 @@ typedef enum plim_role {
 } plim_role;
 
 typedef struct plim_family {
-    const char *model_types[5]; /* NULL-terminated */
-    const char *base_prefix;    /* "model.": names may come with it or without */
+    const char *model_types[5];         /* NULL-terminated */
+    const char *base_prefix;            /* "model.": names may come with it or without */
     const char *names[PLIM_ROLE_COUNT]; /* full names, "%u" is the layer; NULL: no such role */
-    const char *ignored[4];     /* substrings of unexpected names that are no cause for a word */
+    const char *ignored[4]; /* substrings of unexpected names that are no cause for a word */
     plim_status (*read)(plim_spec *spec, const plim_config *config, plim_error *err);
 } plim_family;
 

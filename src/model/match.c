@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Skeleton meets checkpoint: which stored tensor fills which slot, and the report of what is missing, unexpected or
- * of another shape, with indices collapsed as Transformers' own report does ("layers.{0, 1}.mlp"). */
+ * Skeleton meets checkpoint: which stored tensor fills which slot, and the report of what is
+ * missing, unexpected or of another shape, with indices collapsed as Transformers' own report does
+ * ("layers.{0, 1}.mlp"). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 #include "model/skeleton.h"
 
 /* Stored under its full name, or without / with the base-model prefix. */
-static const plim_stored *find_stored(const plim_stored_set *set, const plim_family *family, const char *name)
+static const plim_stored *find_stored(const plim_stored_set *set, const plim_family *family,
+                                      const char *name)
 {
     const plim_stored *found = plim_stored_find(set, name);
     size_t prefix = strlen(family->base_prefix);
@@ -95,9 +97,11 @@ static size_t index_values(const collapsing *names, size_t n, size_t star, uint6
 /* "3", "{0, 2}" or, beyond ten of them, "{0...31}"; returns the length. */
 static size_t write_indices(char *out, size_t cap, const uint64_t *values, size_t count)
 {
-    size_t used = (size_t)snprintf(out, cap, "%s%llu", count > 1 ? "{" : "", (unsigned long long)values[0]);
+    size_t used =
+        (size_t)snprintf(out, cap, "%s%llu", count > 1 ? "{" : "", (unsigned long long)values[0]);
     if (count > MANY_INDICES)
-        used += (size_t)snprintf(out + used, cap - used, "...%llu", (unsigned long long)values[count - 1]);
+        used += (size_t)snprintf(out + used, cap - used, "...%llu",
+                                 (unsigned long long)values[count - 1]);
     for (size_t i = 1; i < count && count <= MANY_INDICES; i++)
         used += (size_t)snprintf(out + used, cap - used, ", %llu", (unsigned long long)values[i]);
     if (count > 1)
@@ -106,13 +110,14 @@ static size_t write_indices(char *out, size_t cap, const uint64_t *values, size_
 }
 
 /* One line for names[n] of one pattern, in the arena; NULL without memory. */
-static const char *collapse_group(plim_arena *arena, const collapsing *names, size_t n, uint64_t *values,
-                                  plim_error *err)
+static const char *collapse_group(plim_arena *arena, const collapsing *names, size_t n,
+                                  uint64_t *values, plim_error *err)
 {
     size_t stars = 0, used = 0;
     for (const char *p = names[0].pattern; *p; p++)
         stars += *p == '*';
-    char *line = plim_arena_new(arena, strlen(names[0].pattern) + stars * MANY_INDICES * 24 + 1, 1, err);
+    char *line =
+        plim_arena_new(arena, strlen(names[0].pattern) + stars * MANY_INDICES * 24 + 1, 1, err);
     size_t star = 0;
     for (const char *p = names[0].pattern; line && *p; p++) {
         if (*p != '*' || n == 1) {
@@ -126,8 +131,8 @@ static const char *collapse_group(plim_arena *arena, const collapsing *names, si
 }
 
 /* names[count] → lines[*line_count], in the arena. */
-static plim_status collapse(plim_arena *arena, const char *const *names, size_t count, const char ***lines,
-                            size_t *line_count, plim_error *err)
+static plim_status collapse(plim_arena *arena, const char *const *names, size_t count,
+                            const char ***lines, size_t *line_count, plim_error *err)
 {
     collapsing *keys = plim_new(arena->alloc, count, sizeof *keys, err);
     uint64_t *values = plim_new(arena->alloc, count, sizeof *values, err);
@@ -169,17 +174,18 @@ static plim_status take_all(plim_skeleton *k, const plim_stored_set *set, plim_e
     return PLIM_OK;
 }
 
-static plim_status check_shape(const plim_slot *slot, const plim_stored *found, const plim_stored_set *set,
-                               plim_error *err)
+static plim_status check_shape(const plim_slot *slot, const plim_stored *found,
+                               const plim_stored_set *set, plim_error *err)
 {
     char want[120], have[120];
     if (plim_shape_equal(&slot->shape, &found->shape))
         return PLIM_OK;
-    return plim_fail_at(err, PLIM_E_MISMATCH,
-                        (plim_where){set->files[found->file].path, found->name, (int64_t)found->offset},
-                        "shape is %s, but config.json asks for %s",
-                        plim_shape_text(&found->shape, have, sizeof have),
-                        plim_shape_text(&slot->shape, want, sizeof want));
+    return plim_fail_at(
+        err, PLIM_E_MISMATCH,
+        (plim_where){set->files[found->file].path, found->name, (int64_t)found->offset},
+        "shape is %s, but config.json asks for %s",
+        plim_shape_text(&found->shape, have, sizeof have),
+        plim_shape_text(&slot->shape, want, sizeof want));
 }
 
 /* A tied pair: whichever is stored is the source; both stored stay two. */
@@ -187,7 +193,8 @@ static void settle_ties(plim_skeleton *k)
 {
     if (!k->family)
         return;
-    uint32_t head = plim_skeleton_slot(k, 0, PLIM_ROLE_HEAD), embed = plim_skeleton_slot(k, 0, PLIM_ROLE_EMBED);
+    uint32_t head = plim_skeleton_slot(k, 0, PLIM_ROLE_HEAD),
+             embed = plim_skeleton_slot(k, 0, PLIM_ROLE_EMBED);
     plim_slot *h = &k->slots[head], *e = &k->slots[embed];
     if (h->tied_to == PLIM_NO_SLOT)
         return;
@@ -227,8 +234,8 @@ static bool is_ignored(const plim_family *family, const char *name)
     return false;
 }
 
-static plim_status report_unexpected(plim_skeleton *k, const plim_stored_set *set, const uint8_t *used,
-                                     const plim_log *log, plim_error *err)
+static plim_status report_unexpected(plim_skeleton *k, const plim_stored_set *set,
+                                     const uint8_t *used, const plim_log *log, plim_error *err)
 {
     const char **names = plim_new(k->alloc, set->tensor_count, sizeof *names, err);
     size_t count = 0;
@@ -241,12 +248,14 @@ static plim_status report_unexpected(plim_skeleton *k, const plim_stored_set *se
     if (count && collapse(&k->arena, names, count, &k->unexpected, &k->unexpected_count, err))
         status = err->code;
     for (size_t i = 0; !status && i < k->unexpected_count; i++)
-        plim_log_line(log, PLIM_LOG_WARN, "%s: unexpected tensor, not used: %s", set->directory, k->unexpected[i]);
+        plim_log_line(log, PLIM_LOG_WARN, "%s: unexpected tensor, not used: %s", set->directory,
+                      k->unexpected[i]);
     plim_delete(k->alloc, names);
     return status;
 }
 
-plim_status plim_skeleton_match(plim_skeleton *k, const plim_stored_set *set, const plim_log *log, plim_error *err)
+plim_status plim_skeleton_match(plim_skeleton *k, const plim_stored_set *set, const plim_log *log,
+                                plim_error *err)
 {
     plim_error local;
     if (!err)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rotary frequencies: default, linear, llama3 (Llama 3.1's), yarn (Peng et al. 2023), computed in the precision in
- * which Transformers computes them (float32 frequencies, double for yarn's bounds). */
+ * Rotary frequencies: default, linear, llama3 (Llama 3.1's), yarn (Peng et al. 2023), computed in
+ * the precision in which Transformers computes them (float32 frequencies, double for yarn's
+ * bounds). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,22 +17,22 @@ typedef struct rope_reader {
     double max_positions;
 } rope_reader;
 
-static plim_status group_f64(const rope_reader *r, const char *key, double min, double max, double *out,
-                             plim_error *err)
+static plim_status group_f64(const rope_reader *r, const char *key, double min, double max,
+                             double *out, plim_error *err)
 {
     char path[96];
     snprintf(path, sizeof path, "%s.%s", r->group, key);
     return plim_config_f64(r->config, path, min, max, out, err);
 }
 
-static plim_status need_f64(const rope_reader *r, const char *key, double min, double max, double *out,
-                            plim_error *err)
+static plim_status need_f64(const rope_reader *r, const char *key, double min, double max,
+                            double *out, plim_error *err)
 {
     char path[96];
     snprintf(path, sizeof path, "%s.%s", r->group, key);
     if (!plim_config_find(r->config, path))
-        return plim_config_fail(r->config, plim_config_find(r->config, r->group), err, PLIM_E_FORMAT,
-                                "%s has no %s", r->group, key);
+        return plim_config_fail(r->config, plim_config_find(r->config, r->group), err,
+                                PLIM_E_FORMAT, "%s has no %s", r->group, key);
     return plim_config_f64(r->config, path, min, max, out, err);
 }
 
@@ -64,7 +65,8 @@ static plim_status llama3(plim_rope *rope, const rope_reader *r, plim_error *err
         (status = need_f64(r, "low_freq_factor", 1e-6, 1e9, &low, err)) ||
         (status = need_f64(r, "high_freq_factor", 1e-6, 1e9, &high, err)))
         return status;
-    float low_wavelength = (float)(r->original / low), high_wavelength = (float)(r->original / high);
+    float low_wavelength = (float)(r->original / low),
+          high_wavelength = (float)(r->original / high);
     for (uint32_t i = 0; i < rope->half; i++) {
         float freq = rope->inv_freq[i], wavelength = (float)(2 * M_PI) / freq;
         float scaled = wavelength > low_wavelength ? freq / (float)factor : freq;
@@ -88,7 +90,8 @@ static double yarn_dimension(double rotations, double dim, double theta, double 
     return dim * log(original / (rotations * 2 * M_PI)) / (2 * log(theta));
 }
 
-static plim_status yarn_attention(plim_rope *rope, const rope_reader *r, double factor, plim_error *err)
+static plim_status yarn_attention(plim_rope *rope, const rope_reader *r, double factor,
+                                  plim_error *err)
 {
     double given = NAN, mscale = 0, mscale_all = 0;
     plim_status status;
@@ -165,8 +168,8 @@ static plim_status read_reader(rope_reader *r, const char **type, plim_error *er
         return PLIM_OK;
     const plim_config_value *group = plim_config_find(c, r->group);
     if (group->kind != PLIM_JSON_OBJECT)
-        return plim_config_fail(c, group, err, PLIM_E_FORMAT, "%s must be an object, found %s", r->group,
-                                plim_json_event_name(group->kind));
+        return plim_config_fail(c, group, err, PLIM_E_FORMAT, "%s must be an object, found %s",
+                                r->group, plim_json_event_name(group->kind));
     if ((status = group_f64(r, "rope_theta", 1e-6, 1e30, &r->theta, err)))
         return status;
     snprintf(path, sizeof path, "%s.type", r->group);
@@ -176,9 +179,11 @@ static plim_status read_reader(rope_reader *r, const char **type, plim_error *er
     if ((status = plim_config_text(c, path, type, err)))
         return status;
     r->original = r->max_positions;
-    if ((status = group_f64(r, "original_max_position_embeddings", 1, PLIM_MAX_POSITIONS, &r->original, err)))
+    if ((status = group_f64(r, "original_max_position_embeddings", 1, PLIM_MAX_POSITIONS,
+                            &r->original, err)))
         return status;
-    return plim_config_f64(c, "original_max_position_embeddings", 1, PLIM_MAX_POSITIONS, &r->original, err);
+    return plim_config_f64(c, "original_max_position_embeddings", 1, PLIM_MAX_POSITIONS,
+                           &r->original, err);
 }
 
 /* The first share of the frequencies turns, the others stand still; `factor` divides them all. */
@@ -196,7 +201,8 @@ static plim_status proportional(plim_rope *rope, const rope_reader *r, plim_erro
     return PLIM_OK;
 }
 
-/* A part of the head only: Transformers' code of these families cannot do it (its shapes disagree). */
+/* A part of the head only: Transformers' code of these families cannot do it (its shapes disagree).
+ */
 static plim_status refuse_partial(const rope_reader *r, plim_error *err)
 {
     double partial = 1;
@@ -204,14 +210,15 @@ static plim_status refuse_partial(const rope_reader *r, plim_error *err)
     if (!status && r->group)
         status = group_f64(r, "partial_rotary_factor", 0, 1, &partial, err);
     if (!status && partial != 1)
-        return plim_fail_at(err, PLIM_E_UNSUP, (plim_where){r->config->file, NULL, -1},
-                            "partial_rotary_factor %g with a scaled rope is not supported for this model_type",
-                            partial);
+        return plim_fail_at(
+            err, PLIM_E_UNSUP, (plim_where){r->config->file, NULL, -1},
+            "partial_rotary_factor %g with a scaled rope is not supported for this model_type",
+            partial);
     return status;
 }
 
-plim_status plim_rope_read(plim_rope *out, const plim_config *config, uint32_t head_dim, uint32_t max_positions,
-                           plim_error *err)
+plim_status plim_rope_read(plim_rope *out, const plim_config *config, uint32_t head_dim,
+                           uint32_t max_positions, plim_error *err)
 {
     rope_reader r = {.config = config, .group = find_group(config), .max_positions = max_positions};
     const char *type;
@@ -224,11 +231,13 @@ plim_status plim_rope_read(plim_rope *out, const plim_config *config, uint32_t h
     if (!strcmp(type, "default"))
         return PLIM_OK;
     if (!strcmp(type, "dynamic"))
-        return plim_config_fail(config, at, err, PLIM_E_UNSUP,
-                                "rope type 'dynamic' is refused: what Transformers computes with it depends on how "
-                                "the text was cut into calls, so there is no one right answer");
+        return plim_config_fail(
+            config, at, err, PLIM_E_UNSUP,
+            "rope type 'dynamic' is refused: what Transformers computes with it depends on how "
+            "the text was cut into calls, so there is no one right answer");
     if (!strcmp(type, "longrope"))
-        return plim_config_fail(config, at, err, PLIM_E_UNSUP, "rope type 'longrope' is not supported yet");
+        return plim_config_fail(config, at, err, PLIM_E_UNSUP,
+                                "rope type 'longrope' is not supported yet");
     if (!strcmp(type, "proportional"))
         return proportional(out, &r, err);
     if ((status = refuse_partial(&r, err)))
@@ -239,6 +248,8 @@ plim_status plim_rope_read(plim_rope *out, const plim_config *config, uint32_t h
         return llama3(out, &r, err);
     if (!strcmp(type, "yarn"))
         return yarn(out, &r, err);
-    return plim_config_fail(config, at, err, PLIM_E_FORMAT,
-                            "rope type '%.60s' is unknown; known are default, linear, llama3, yarn, proportional", type);
+    return plim_config_fail(
+        config, at, err, PLIM_E_FORMAT,
+        "rope type '%.60s' is unknown; known are default, linear, llama3, yarn, proportional",
+        type);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The skeleton: every tensor the model needs, with its shape and no storage (PyTorch's meta device), and how
- * it meets a checkpoint. */
+ * The skeleton: every tensor the model needs, with its shape and no storage (PyTorch's meta
+ * device), and how it meets a checkpoint. */
 #ifndef PLIM_MODEL_SKELETON_H
 #define PLIM_MODEL_SKELETON_H
 
@@ -9,7 +9,7 @@
 #include "model/family.h"
 #include "tensor/weight.h"
 
-#define PLIM_NO_SLOT UINT32_MAX
+#define PLIM_NO_SLOT   UINT32_MAX
 #define PLIM_NO_STORED UINT32_MAX
 
 typedef struct plim_slot {
@@ -28,21 +28,22 @@ typedef struct plim_skeleton {
     const plim_family *family; /* NULL: weights alone, one slot per stored tensor */
     plim_slot *slots;          /* in the order of the forward pass */
     uint32_t slot_count;
-    uint32_t *by_role;         /* [layers][PLIM_ROLE_COUNT], globals in layer 0; PLIM_NO_SLOT */
-    const char **unexpected;   /* after matching: stored names nobody needs, indices collapsed */
+    uint32_t *by_role;       /* [layers][PLIM_ROLE_COUNT], globals in layer 0; PLIM_NO_SLOT */
+    const char **unexpected; /* after matching: stored names nobody needs, indices collapsed */
     size_t unexpected_count;
 } plim_skeleton;
 
-/* Build it from a config.json (NULL: no config, weights alone).  With an unknown model_type the skeleton has no slots
- * until it is matched. */
-plim_status plim_skeleton_open(plim_skeleton **out, const plim_alloc *alloc, const char *config_path,
-                               plim_error *err);
+/* Build it from a config.json (NULL: no config, weights alone).  With an unknown model_type the
+ * skeleton has no slots until it is matched. */
+plim_status plim_skeleton_open(plim_skeleton **out, const plim_alloc *alloc,
+                               const char *config_path, plim_error *err);
 void plim_skeleton_close(plim_skeleton **skeleton);
 
-/* Give each slot its stored tensor, with and without the base-model prefix.  MISMATCH: missing tensors (all named,
- * indices collapsed) or a shape that differs (both shapes).  A tied head that is stored stays on its own. */
-plim_status plim_skeleton_match(plim_skeleton *skeleton, const plim_stored_set *stored, const plim_log *log,
-                                plim_error *err);
+/* Give each slot its stored tensor, with and without the base-model prefix.  MISMATCH: missing
+ * tensors (all named, indices collapsed) or a shape that differs (both shapes).  A tied head that
+ * is stored stays on its own. */
+plim_status plim_skeleton_match(plim_skeleton *skeleton, const plim_stored_set *stored,
+                                const plim_log *log, plim_error *err);
 
 /* PLIM_NO_SLOT when the model has no such tensor. */
 static inline uint32_t plim_skeleton_slot(const plim_skeleton *s, uint32_t layer, plim_role role)
@@ -67,16 +68,18 @@ bool plim_kv_bytes(const plim_spec *spec, const plim_session_size *size, uint64_
 /* Where the buffers of one pass lie in one region, in f32 elements from its start. */
 typedef struct plim_scratch_layout {
     uint64_t x, h, qkv, attn, up, gate, cos, sin, vec, vec2, head, logits; /* offsets */
-    uint64_t total;                                            /* elements */
+    uint64_t total;                                                        /* elements */
     uint32_t logit_rows;
 } plim_scratch_layout;
 
 #define PLIM_LOGIT_ROWS 4u
 
-/* What a sampler may hold per entry of the vocabulary, in bytes: the plan counts on it, the sampler keeps it. */
+/* What a sampler may hold per entry of the vocabulary, in bytes: the plan counts on it, the sampler
+ * keeps it. */
 #define PLIM_SAMPLER_ENTRY_BYTES 16u
 
 /* False on overflow. */
-bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size, plim_scratch_layout *out);
+bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
+                       plim_scratch_layout *out);
 
 #endif

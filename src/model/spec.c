@@ -30,7 +30,8 @@ char *plim_family_list(char *out, size_t cap)
     return out;
 }
 
-plim_status plim_activation_parse(plim_activation *out, const plim_config *config, const char *key, plim_error *err)
+plim_status plim_activation_parse(plim_activation *out, const plim_config *config, const char *key,
+                                  plim_error *err)
 {
     static const struct {
         const char *name;
@@ -69,7 +70,8 @@ plim_status plim_activation_parse(plim_activation *out, const plim_config *confi
     char list[400];
     size_t used = 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i].name);
+        used +=
+            (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i].name);
     return plim_config_fail(config, plim_config_find(config, key), err, PLIM_E_UNSUP,
                             "%s '%.60s' is not supported; known are %s", key, name, list);
 }
@@ -89,13 +91,15 @@ static plim_status read_dtype(plim_spec *spec, const plim_config *config, plim_e
     return PLIM_OK;
 }
 
-plim_status plim_spec_read(plim_spec *out, const plim_family **family, const plim_config *config, plim_error *err)
+plim_status plim_spec_read(plim_spec *out, const plim_family **family, const plim_config *config,
+                           plim_error *err)
 {
     *out = (plim_spec){0};
     *family = NULL;
     const char *type = NULL;
     plim_status status;
-    if ((status = plim_config_text(config, "model_type", &type, err)) || (status = read_dtype(out, config, err)))
+    if ((status = plim_config_text(config, "model_type", &type, err)) ||
+        (status = read_dtype(out, config, err)))
         return status;
     if (!type)
         return PLIM_OK;

@@ -7,7 +7,7 @@
 #include "plan/plan.h"
 
 #define OWNED_ALIGN 64u
-#define MAX_GAP (1u << 20) /* of bytes that nobody needs, inside one map */
+#define MAX_GAP     (1u << 20) /* of bytes that nobody needs, inside one map */
 
 static bool is_run_type(plim_dtype dtype)
 {
@@ -20,8 +20,9 @@ static bool casts(plim_dtype from)
 }
 
 /* Transformers' order: what was asked for, config.json, the index, the first float type stored. */
-static plim_status choose_type(plim_load_plan *plan, const plim_skeleton *k, const plim_stored_set *stored,
-                               const plim_plan_options *options, plim_error *err)
+static plim_status choose_type(plim_load_plan *plan, const plim_skeleton *k,
+                               const plim_stored_set *stored, const plim_plan_options *options,
+                               plim_error *err)
 {
     plim_dtype type = options->torch_dtype;
     if (type == PLIM_AUTO)
@@ -35,14 +36,16 @@ static plim_status choose_type(plim_load_plan *plan, const plim_skeleton *k, con
     plan->dtype = type;
     if (is_run_type(type) || !k->family)
         return PLIM_OK;
-    return plim_fail(err, PLIM_E_UNSUP, "dtype %s is not supported for running; choose float32, bfloat16 or float16",
+    return plim_fail(err, PLIM_E_UNSUP,
+                     "dtype %s is not supported for running; choose float32, bfloat16 or float16",
                      plim_dtype_torch_name(type));
 }
 
-/* Weights alone keep their type unless one was asked for; then floats are cast, as Transformers does. */
-static plim_status type_of(const plim_load_plan *plan, const plim_skeleton *k, const plim_stored_set *set,
-                           const plim_stored *t, const plim_plan_options *options, plim_dtype *out,
-                           plim_error *err)
+/* Weights alone keep their type unless one was asked for; then floats are cast, as Transformers
+ * does. */
+static plim_status type_of(const plim_load_plan *plan, const plim_skeleton *k,
+                           const plim_stored_set *set, const plim_stored *t,
+                           const plim_plan_options *options, plim_dtype *out, plim_error *err)
 {
     *out = k->family || options->torch_dtype != PLIM_AUTO ? plan->dtype : t->dtype;
     if (t->dtype == *out && t->dtype != PLIM_AUTO)
@@ -52,10 +55,12 @@ static plim_status type_of(const plim_load_plan *plan, const plim_skeleton *k, c
     if (*out != PLIM_AUTO && (*out == t->dtype || (casts(t->dtype) && is_run_type(*out))))
         return PLIM_OK;
     if (t->dtype == PLIM_AUTO)
-        return plim_fail_at(err, PLIM_E_UNSUP, (plim_where){set->files[t->file].path, t->name, (int64_t)t->offset},
+        return plim_fail_at(err, PLIM_E_UNSUP,
+                            (plim_where){set->files[t->file].path, t->name, (int64_t)t->offset},
                             "type '%.40s' is not known", t->dtype_name ? t->dtype_name : "?");
-    return plim_fail_at(err, PLIM_E_UNSUP, (plim_where){set->files[t->file].path, t->name, (int64_t)t->offset},
-                        "type %s cannot be turned into %s", plim_dtype_name(t->dtype), plim_dtype_name(*out));
+    return plim_fail_at(
+        err, PLIM_E_UNSUP, (plim_where){set->files[t->file].path, t->name, (int64_t)t->offset},
+        "type %s cannot be turned into %s", plim_dtype_name(t->dtype), plim_dtype_name(*out));
 }
 
 static plim_form form_of(const plim_stored *t, plim_dtype dtype, const plim_plan_options *options)
@@ -82,8 +87,9 @@ static int in_file_order(const void *a, const void *b)
 }
 
 /* Fill the placements in file order; a slot that is tied has none of its own. */
-static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k, const plim_stored_set *set,
-                                   const plim_plan_options *options, plim_error *err)
+static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k,
+                                   const plim_stored_set *set, const plim_plan_options *options,
+                                   plim_error *err)
 {
     sort_key *keys = plim_new(plan->alloc, k->slot_count, sizeof *keys, err);
     plan->placements = plim_arena_new(&plan->arena, k->slot_count, sizeof *plan->placements, err);
@@ -105,8 +111,9 @@ static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k,
             break;
         p->form = form_of(t, p->dtype, options);
         if (!plim_shape_bytes(&t->shape, p->dtype, &p->bytes))
-            status = plim_fail_at(err, PLIM_E_LIMIT, (plim_where){set->files[t->file].path, t->name, -1},
-                                  "too large for %s", plim_dtype_name(p->dtype));
+            status =
+                plim_fail_at(err, PLIM_E_LIMIT, (plim_where){set->files[t->file].path, t->name, -1},
+                             "too large for %s", plim_dtype_name(p->dtype));
         plan->stored_bytes += t->bytes;
         plan->weight_bytes += p->bytes;
     }
@@ -116,8 +123,8 @@ static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k,
 }
 
 /* Put one placement into the run it continues, or begin one. */
-static plim_run *run_for(plim_load_plan *plan, plim_run *open_map, plim_run *open_owned, const plim_stored *t,
-                         const plim_placement *p)
+static plim_run *run_for(plim_load_plan *plan, plim_run *open_map, plim_run *open_owned,
+                         const plim_stored *t, const plim_placement *p)
 {
     plim_run *run = p->form == PLIM_FORM_MAPPED ? open_map : open_owned;
     bool continues = run && run->file == t->file;
@@ -173,12 +180,14 @@ static plim_status index_slots(plim_load_plan *plan, const plim_skeleton *k, pli
     return PLIM_OK;
 }
 
-plim_status plim_plan_place(plim_load_plan *plan, const plim_skeleton *k, const plim_stored_set *set,
-                            const plim_plan_options *options, plim_error *err)
+plim_status plim_plan_place(plim_load_plan *plan, const plim_skeleton *k,
+                            const plim_stored_set *set, const plim_plan_options *options,
+                            plim_error *err)
 {
     plim_status status;
     if ((status = choose_type(plan, k, set, options, err)) ||
-        (status = list_placements(plan, k, set, options, err)) || (status = list_runs(plan, set, err)))
+        (status = list_placements(plan, k, set, options, err)) ||
+        (status = list_runs(plan, set, err)))
         return status;
     plan->reader = PLIM_READER_MAP;
     for (uint32_t i = 0; i < plan->run_count; i++)

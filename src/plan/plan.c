@@ -3,8 +3,8 @@
  * Making a plan: options and facts → placement, reads, prediction. */
 #include "plan/plan.h"
 
-static plim_status settle_session(plim_load_plan *plan, const plim_skeleton *k, const plim_plan_options *o,
-                                  plim_error *err)
+static plim_status settle_session(plim_load_plan *plan, const plim_skeleton *k,
+                                  const plim_plan_options *o, plim_error *err)
 {
     const plim_spec *s = &k->spec;
     plim_session_size *size = &plan->session;
@@ -18,21 +18,25 @@ static plim_status settle_session(plim_load_plan *plan, const plim_skeleton *k, 
         return PLIM_OK;
     size->context = o->context;
     if (!size->context)
-        size->context = s->max_positions < PLIM_DEFAULT_CONTEXT ? s->max_positions : PLIM_DEFAULT_CONTEXT;
+        size->context =
+            s->max_positions < PLIM_DEFAULT_CONTEXT ? s->max_positions : PLIM_DEFAULT_CONTEXT;
     if (s->max_positions_hard && size->context > s->max_positions)
-        return plim_fail(err, PLIM_E_LIMIT, "context %u is longer than the %u positions that the model has",
+        return plim_fail(err, PLIM_E_LIMIT,
+                         "context %u is longer than the %u positions that the model has",
                          size->context, s->max_positions);
     if (size->context > PLIM_MAX_POSITIONS)
-        return plim_fail(err, PLIM_E_LIMIT, "context %u is longer than %u", size->context, PLIM_MAX_POSITIONS);
+        return plim_fail(err, PLIM_E_LIMIT, "context %u is longer than %u", size->context,
+                         PLIM_MAX_POSITIONS);
     size->chunk = o->chunk ? o->chunk : PLIM_DEFAULT_CHUNK;
     if (size->chunk > size->context)
         size->chunk = size->context;
     return PLIM_OK;
 }
 
-plim_status plim_load_plan_open(plim_load_plan **out, const plim_alloc *alloc, const plim_skeleton *skeleton,
-                                const plim_stored_set *stored, const plim_plan_options *options,
-                                const plim_facts *facts, const plim_held *held, plim_error *err)
+plim_status plim_load_plan_open(plim_load_plan **out, const plim_alloc *alloc,
+                                const plim_skeleton *skeleton, const plim_stored_set *stored,
+                                const plim_plan_options *options, const plim_facts *facts,
+                                const plim_held *held, plim_error *err)
 {
     plim_error local;
     if (!err)

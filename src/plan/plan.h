@@ -2,9 +2,10 @@
  *
  * The plan: where every tensor will live, the reads that fill it, and the waterline that results.
  * Invariants:
- *  1. Pure: the same skeleton, stored tensors, options and facts give the same plan.  No I/O, no weights.
- *  2. Reads are in file order, cover every stored byte of every placement once, and none is longer than
- *     PLIM_PIECE_BYTES (owned) or PLIM_MAP_PIECE_BYTES (mapped).
+ *  1. Pure: the same skeleton, stored tensors, options and facts give the same plan.  No I/O, no
+ * weights.
+ *  2. Reads are in file order, cover every stored byte of every placement once, and none is longer
+ * than PLIM_PIECE_BYTES (owned) or PLIM_MAP_PIECE_BYTES (mapped).
  *  3. What the plan predicts is what load/ and generate/ take: both use the sizes given here. */
 #ifndef PLIM_PLAN_PLAN_H
 #define PLIM_PLAN_PLAN_H
@@ -12,20 +13,20 @@
 #include "memory/facts.h"
 #include "model/skeleton.h"
 
-#define PLIM_PIECE_BYTES (1u << 20)      /* stored bytes of one read into the ring */
+#define PLIM_PIECE_BYTES     (1u << 20)  /* stored bytes of one read into the ring */
 #define PLIM_MAP_PIECE_BYTES (64u << 20) /* of one populate */
 #define PLIM_DEFAULT_CONTEXT 4096u
-#define PLIM_DEFAULT_CHUNK 256u
+#define PLIM_DEFAULT_CHUNK   256u
 
 typedef struct plim_plan_options {
-    plim_dtype torch_dtype;  /* AUTO, F32, F16, BF16 */
-    plim_dtype kv_dtype;     /* AUTO, F32, F16, BF16 */
+    plim_dtype torch_dtype; /* AUTO, F32, F16, BF16 */
+    plim_dtype kv_dtype;    /* AUTO, F32, F16, BF16 */
     plim_reader reader;
     bool low_cpu_mem_usage;
-    uint32_t context;        /* 0: min(the model's, PLIM_DEFAULT_CONTEXT) */
-    uint32_t chunk;          /* 0: PLIM_DEFAULT_CHUNK */
+    uint32_t context; /* 0: min(the model's, PLIM_DEFAULT_CONTEXT) */
+    uint32_t chunk;   /* 0: PLIM_DEFAULT_CHUNK */
     uint32_t sessions;
-    uint64_t max_weights;    /* max_memory of "cpu"; 0: none */
+    uint64_t max_weights; /* max_memory of "cpu"; 0: none */
 } plim_plan_options;
 
 /* A stored tensor in memory. */
@@ -34,23 +35,23 @@ typedef struct plim_placement {
     uint32_t stored; /* of the checkpoint */
     uint32_t run;
     plim_form form;
-    plim_dtype dtype;  /* in memory */
-    uint64_t offset;   /* in the run's memory */
-    uint64_t bytes;    /* in memory */
+    plim_dtype dtype; /* in memory */
+    uint64_t offset;  /* in the run's memory */
+    uint64_t bytes;   /* in memory */
 } plim_placement;
 
 /* One region: adjacent mapped tensors of a file, or all owned tensors of a file. */
 typedef struct plim_run {
     plim_form form;
     uint32_t file;
-    uint64_t file_offset; /* mapped: where the map begins in the file */
-    uint64_t bytes;       /* of the region */
+    uint64_t file_offset;  /* mapped: where the map begins in the file */
+    uint64_t bytes;        /* of the region */
     uint32_t first, count; /* placements */
 } plim_run;
 
 typedef struct plim_read {
     uint32_t file, run;
-    uint32_t placement; /* owned: the tensor it belongs to; PLIM_NO_SLOT for mapped runs */
+    uint32_t placement;     /* owned: the tensor it belongs to; PLIM_NO_SLOT for mapped runs */
     uint64_t offset, bytes; /* in the file */
 } plim_read;
 
@@ -91,19 +92,22 @@ typedef struct plim_held {
 
 /* Make the plan.  A plan that does not fit is made all the same (fits = false, with advice).
  * UNSUP (a type we can't run), USAGE (an option out of range), LIMIT. */
-plim_status plim_load_plan_open(plim_load_plan **out, const plim_alloc *alloc, const plim_skeleton *skeleton,
-                                const plim_stored_set *stored, const plim_plan_options *options,
-                                const plim_facts *facts, const plim_held *held, plim_error *err);
+plim_status plim_load_plan_open(plim_load_plan **out, const plim_alloc *alloc,
+                                const plim_skeleton *skeleton, const plim_stored_set *stored,
+                                const plim_plan_options *options, const plim_facts *facts,
+                                const plim_held *held, plim_error *err);
 void plim_load_plan_close(plim_load_plan **plan);
 
 /* ---- between the files of this folder ---- */
 
-/* Types, runs and placements (place.c); reads (reads.c); sizes, prediction and advice (predict.c). */
-plim_status plim_plan_place(plim_load_plan *plan, const plim_skeleton *skeleton, const plim_stored_set *stored,
-                            const plim_plan_options *options, plim_error *err);
+/* Types, runs and placements (place.c); reads (reads.c); sizes, prediction and advice (predict.c).
+ */
+plim_status plim_plan_place(plim_load_plan *plan, const plim_skeleton *skeleton,
+                            const plim_stored_set *stored, const plim_plan_options *options,
+                            plim_error *err);
 plim_status plim_plan_reads(plim_load_plan *plan, const plim_stored_set *stored, plim_error *err);
-plim_status plim_plan_predict(plim_load_plan *plan, const plim_skeleton *skeleton, const plim_stored_set *stored,
-                              const plim_plan_options *options, const plim_facts *facts,
-                              const plim_held *held, plim_error *err);
+plim_status plim_plan_predict(plim_load_plan *plan, const plim_skeleton *skeleton,
+                              const plim_stored_set *stored, const plim_plan_options *options,
+                              const plim_facts *facts, const plim_held *held, plim_error *err);
 
 #endif

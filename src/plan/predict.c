@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The waterline: what the plan will hold, what the kernel will call its peak, and what would make it fit. */
+ * The waterline: what the plan will hold, what the kernel will call its peak, and what would make
+ * it fit. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 /* Handles, rows and tables beside the large buffers: of a session, and of each tensor. */
 #define SESSION_BYTES (64u << 10)
-#define SLOT_BYTES 256u
+#define SLOT_BYTES    256u
 
 /* What a configuration holds at its peak, beyond what is held already. */
 typedef struct demand {
@@ -24,17 +25,19 @@ static uint64_t whole_pages(uint64_t bytes, uint64_t page)
 
 static plim_status too_large(plim_error *err)
 {
-    return plim_fail(err, PLIM_E_LIMIT, "the session is larger than any memory; choose a smaller context");
+    return plim_fail(err, PLIM_E_LIMIT,
+                     "the session is larger than any memory; choose a smaller context");
 }
 
-static plim_status session_demand(demand *d, plim_load_plan *plan, const plim_skeleton *k, uint64_t page,
-                                  plim_error *err)
+static plim_status session_demand(demand *d, plim_load_plan *plan, const plim_skeleton *k,
+                                  uint64_t page, plim_error *err)
 {
     plim_scratch_layout layout;
     uint64_t kv;
     if (!k->family || !plan->sessions)
         return PLIM_OK;
-    if (!plim_kv_bytes(&k->spec, &plan->session, &kv) || !plim_scratch_plan(&k->spec, &plan->session, &layout))
+    if (!plim_kv_bytes(&k->spec, &plan->session, &kv) ||
+        !plim_scratch_plan(&k->spec, &plan->session, &layout))
         return too_large(err);
     if (kv > INT64_MAX / 64 || layout.total > INT64_MAX / 256 || plan->sessions > 4096)
         return too_large(err);
@@ -43,11 +46,13 @@ static plim_status session_demand(demand *d, plim_load_plan *plan, const plim_sk
     if (!plim_mul_u64(plan->kv_bytes, plan->sessions, &d->kv) ||
         !plim_mul_u64(plan->scratch_bytes, plan->sessions, &d->scratch))
         return too_large(err);
-    d->other += ((uint64_t)k->spec.vocab * PLIM_SAMPLER_ENTRY_BYTES + SESSION_BYTES) * plan->sessions;
+    d->other +=
+        ((uint64_t)k->spec.vocab * PLIM_SAMPLER_ENTRY_BYTES + SESSION_BYTES) * plan->sessions;
     return PLIM_OK;
 }
 
-static void weight_demand(demand *d, const plim_load_plan *plan, const plim_stored_set *set, uint64_t page)
+static void weight_demand(demand *d, const plim_load_plan *plan, const plim_stored_set *set,
+                          uint64_t page)
 {
     for (uint32_t i = 0; i < plan->run_count; i++) {
         const plim_run *r = &plan->runs[i];
@@ -77,8 +82,9 @@ static plim_status advise(plim_load_plan *plan, plim_error *err, const char *for
 }
 
 /* Advice is checked by the same sums: a narrower type, a shorter context, no second copy. */
-static plim_status give_advice(plim_load_plan *plan, const plim_skeleton *k, const demand *d, uint64_t fixed,
-                               uint64_t limit, uint64_t max_weights, plim_error *err)
+static plim_status give_advice(plim_load_plan *plan, const plim_skeleton *k, const demand *d,
+                               uint64_t fixed, uint64_t limit, uint64_t max_weights,
+                               plim_error *err)
 {
     char text[32];
     plan->advice = plim_arena_new(&plan->arena, 8, sizeof *plan->advice, err);
@@ -91,10 +97,12 @@ static plim_status give_advice(plim_load_plan *plan, const plim_skeleton *k, con
         status = advise(plan, err, "--low-cpu-mem-usage true needs %s",
                         plim_format_bytes(text, sizeof text, without_copy));
     uint64_t weights = d->owned + d->mapped;
-    uint64_t half = total - weights + weights / 2 + (uint64_t)plan->staging_slots * PLIM_PIECE_BYTES;
+    uint64_t half =
+        total - weights + weights / 2 + (uint64_t)plan->staging_slots * PLIM_PIECE_BYTES;
     bool weights_fit = !max_weights || weights / 2 <= max_weights;
     if (!status && k->family && plan->dtype == PLIM_F32 && (!limit || half <= limit) && weights_fit)
-        status = advise(plan, err, "--dtype bfloat16 needs %s", plim_format_bytes(text, sizeof text, half));
+        status = advise(plan, err, "--dtype bfloat16 needs %s",
+                        plim_format_bytes(text, sizeof text, half));
     uint64_t rest = total - d->kv;
     if (!status && d->kv && limit && total > limit && rest < limit) {
         uint64_t per_position = d->kv / plan->session.context;
@@ -111,9 +119,9 @@ static plim_status give_advice(plim_load_plan *plan, const plim_skeleton *k, con
     return status;
 }
 
-plim_status plim_plan_predict(plim_load_plan *plan, const plim_skeleton *k, const plim_stored_set *set,
-                              const plim_plan_options *options, const plim_facts *facts, const plim_held *held,
-                              plim_error *err)
+plim_status plim_plan_predict(plim_load_plan *plan, const plim_skeleton *k,
+                              const plim_stored_set *set, const plim_plan_options *options,
+                              const plim_facts *facts, const plim_held *held, plim_error *err)
 {
     demand d = {.other = (uint64_t)k->slot_count * SLOT_BYTES};
     plim_status status = session_demand(&d, plan, k, facts->page_bytes, err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Models and sessions through the public API: two sessions on two threads, cancelling from another thread in the
- * middle of a prefill, the rules of generate(), handles closed in any order, and the host's own allocator. */
+ * Models and sessions through the public API: two sessions on two threads, cancelling from another
+ * thread in the middle of a prefill, the rules of generate(), handles closed in any order, and the
+ * host's own allocator. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@
 #include "plimsoll.h"
 #include "temp.h"
 
-#define TINY PLIM_SOURCE_DIR "/tests/golden/llama-base"
+#define TINY        PLIM_SOURCE_DIR "/tests/golden/llama-base"
 #define SHAKESPEARE PLIM_SOURCE_DIR "/models/shakespeare-1.7m"
 
 static void ok(plim_status status, const plim_error *err)
@@ -35,7 +36,8 @@ static plim_context *context_with(unsigned threads)
     return c;
 }
 
-static plim_model *model_with(plim_context *c, const char *name, uint32_t context, uint32_t sessions)
+static plim_model *model_with(plim_context *c, const char *name, uint32_t context,
+                              uint32_t sessions)
 {
     plim_model *m;
     plim_model_options o;
@@ -92,7 +94,8 @@ static void test_two_threads(void **state)
     (void)state;
     plim_context *c = context_with(2);
     plim_model *m = model_with(c, TINY, 100, 2);
-    speaker alone[2] = {{.model = m, .prompt = {1, 2, 3, 4}}, {.model = m, .prompt = {9, 8, 7, 60}}};
+    speaker alone[2] = {{.model = m, .prompt = {1, 2, 3, 4}},
+                        {.model = m, .prompt = {9, 8, 7, 60}}};
     for (int i = 0; i < 2; i++) {
         speak(&alone[i]);
         assert_int_equal(alone[i].status, PLIM_OK);
@@ -100,7 +103,8 @@ static void test_two_threads(void **state)
     }
     assert_memory_not_equal(alone[0].tokens, alone[1].tokens, sizeof alone[0].tokens);
     for (int round = 0; round < 20; round++) {
-        speaker both[2] = {{.model = m, .prompt = {1, 2, 3, 4}}, {.model = m, .prompt = {9, 8, 7, 60}}};
+        speaker both[2] = {{.model = m, .prompt = {1, 2, 3, 4}},
+                           {.model = m, .prompt = {9, 8, 7, 60}}};
         pthread_t threads[2];
         for (int i = 0; i < 2; i++)
             assert_int_equal(pthread_create(&threads[i], NULL, speak, &both[i]), 0);
@@ -142,10 +146,11 @@ static void test_cancel_in_a_prefill(void **state)
     pthread_t thread;
     temp_folder t = temp_open();
     plim_context *c = context_with(2);
-    const char *config = temp_text(&t, "config.json",
-                                   "{\"model_type\": \"llama\", \"vocab_size\": 1000, \"hidden_size\": 1024, "
-                                   "\"num_hidden_layers\": 6, \"num_attention_heads\": 8, "
-                                   "\"intermediate_size\": 4096, \"max_position_embeddings\": 4096}");
+    const char *config =
+        temp_text(&t, "config.json",
+                  "{\"model_type\": \"llama\", \"vocab_size\": 1000, \"hidden_size\": 1024, "
+                  "\"num_hidden_layers\": 6, \"num_attention_heads\": 8, "
+                  "\"intermediate_size\": 4096, \"max_position_embeddings\": 4096}");
     char folder[128];
     snprintf(folder, sizeof folder, "%s/model", t.path);
     ok(plim_synth(c, config, folder, NULL, &err), &err);
@@ -223,8 +228,9 @@ static void test_lengths(void **state)
         int64_t max_length, max_new;
         plim_status status;
         size_t count;
-    } cases[] = {{-1, -1, PLIM_OK, 20},  {9, -1, PLIM_OK, 4},         {9, 7, PLIM_OK, 7}, {5, -1, PLIM_E_USAGE, 0},
-                 {3, -1, PLIM_E_USAGE, 0}, {-1, 36, PLIM_E_LIMIT, 0}, {-1, 35, PLIM_OK, 35}, {-1, 0, PLIM_E_USAGE, 0}};
+    } cases[] = {{-1, -1, PLIM_OK, 20},    {9, -1, PLIM_OK, 4},      {9, 7, PLIM_OK, 7},
+                 {5, -1, PLIM_E_USAGE, 0}, {3, -1, PLIM_E_USAGE, 0}, {-1, 36, PLIM_E_LIMIT, 0},
+                 {-1, 35, PLIM_OK, 35},    {-1, 0, PLIM_E_USAGE, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         plim_generate_options_init(&o);
         o.max_length = cases[i].max_length;
@@ -245,7 +251,8 @@ static void test_lengths(void **state)
     plim_context_close(&c);
 }
 
-/* A conversation in two calls is the same sequence as one: the last token of the first is not lost. */
+/* A conversation in two calls is the same sequence as one: the last token of the first is not lost.
+ */
 static void test_going_on(void **state)
 {
     (void)state;
@@ -408,7 +415,8 @@ static void test_questions(void **state)
     plim_model_load_report(m, &r);
     assert_string_equal(plim_model_type(m), "llama");
     assert_string_equal(plim_model_device_map(m), "{\"\": \"cpu\"}");
-    assert_int_equal(plim_model_memory_footprint(m), 2 * plim_model_num_parameters(m)); /* bfloat16 */
+    assert_int_equal(plim_model_memory_footprint(m),
+                     2 * plim_model_num_parameters(m)); /* bfloat16 */
     assert_int_equal(plim_model_dtype(m), PLIM_BF16);
     assert_int_equal(r.stored_bytes, plim_model_memory_footprint(m));
     assert_null(plim_model_unexpected(m, 0));
@@ -442,7 +450,8 @@ static void test_refusals(void **state)
         o.max_memory = cases[i].max_memory;
         plim_status status = plim_model_open(&m, c, TINY, &o, &err);
         if (status != cases[i].status)
-            fail_msg("case %zu: %s, want %s", i, plim_status_name(status), plim_status_name(cases[i].status));
+            fail_msg("case %zu: %s, want %s", i, plim_status_name(status),
+                     plim_status_name(cases[i].status));
         plim_model_close(&m);
     }
     plim_context_close(&c);
@@ -461,7 +470,8 @@ static void test_unknown_model_type(void **state)
     temp_text(&t, "config.json", "{\"model_type\": \"nonesuch\"}");
     temp_safetensors(&t, "model.safetensors",
                      "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
-                     "\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[24,32]}}", 32);
+                     "\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[24,32]}}",
+                     32);
     assert_int_equal(plim_model_open(&m, c, t.path, NULL, &err), PLIM_E_UNSUP);
     assert_non_null(strstr(err.message, "nonesuch"));
     assert_non_null(strstr(err.message, "gpt2, llama, mistral, qwen2, qwen3"));
@@ -481,11 +491,16 @@ static void test_unknown_model_type(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_threads),  cmocka_unit_test(test_cancel_in_a_prefill),
-        cmocka_unit_test(test_interrupted_by_the_callback), cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_going_on),     cmocka_unit_test(test_text_and_stop_strings),
-        cmocka_unit_test(test_seeds),        cmocka_unit_test(test_host_allocator),
-        cmocka_unit_test(test_questions),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_cancel_in_a_prefill),
+        cmocka_unit_test(test_interrupted_by_the_callback),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_going_on),
+        cmocka_unit_test(test_text_and_stop_strings),
+        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_host_allocator),
+        cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_unknown_model_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Same bits whatever stands beside (design invariant 8): chunks, threads, sequences in one pass, and extents that are
- * freed on release give the logits of one plain pass, bit for bit, on checkpoints of tests/golden. */
+ * Same bits whatever stands beside (design invariant 8): chunks, threads, sequences in one pass,
+ * and extents that are freed on release give the logits of one plain pass, bit for bit, on
+ * checkpoints of tests/golden. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +15,8 @@
 #include "base/cpu.h"
 #include "generate/sequence.h"
 
-#define GOLDEN PLIM_SOURCE_DIR "/tests/golden/"
-#define TOKENS 300
+#define GOLDEN  PLIM_SOURCE_DIR "/tests/golden/"
+#define TOKENS  300
 #define CONTEXT 320
 
 /* A model and what it stands on, opened below the public API so that extents can be replaced. */
@@ -51,10 +52,12 @@ static void rig_open(rig *r, const char *name, unsigned threads, plim_dtype dtyp
     ok(plim_stored_open(&r->stored, alloc, &where, NULL, &err), &err);
     ok(plim_skeleton_open(&r->skeleton, alloc, config, &err), &err);
     ok(plim_skeleton_match(r->skeleton, r->stored, NULL, &err), &err);
-    plim_plan_options options = {.torch_dtype = dtype, .low_cpu_mem_usage = true, .context = CONTEXT, .sessions = 1};
+    plim_plan_options options = {
+        .torch_dtype = dtype, .low_cpu_mem_usage = true, .context = CONTEXT, .sessions = 1};
     plim_facts facts = {.page_bytes = 4096, .threads = threads};
     plim_held held = {0};
-    ok(plim_load_plan_open(&r->plan, alloc, r->skeleton, r->stored, &options, &facts, &held, &err), &err);
+    ok(plim_load_plan_open(&r->plan, alloc, r->skeleton, r->stored, &options, &facts, &held, &err),
+       &err);
     plim_load_job job = {.ledger = r->ledger,
                          .pool = r->pool,
                          .kernels = &r->kernels,
@@ -62,7 +65,8 @@ static void rig_open(rig *r, const char *name, unsigned threads, plim_dtype dtyp
                          .stored = r->stored,
                          .plan = r->plan};
     ok(plim_weights_load(&r->weights, &job, &err), &err);
-    r->engine = (plim_engine){&r->skeleton->spec, &r->kernels, r->pool, r->weights, plim_weights_source(r->weights)};
+    r->engine = (plim_engine){&r->skeleton->spec, &r->kernels, r->pool, r->weights,
+                              plim_weights_source(r->weights)};
 }
 
 static void rig_close(rig *r)
@@ -127,12 +131,13 @@ typedef struct stingy {
     size_t acquired, open;
 } stingy;
 
-static plim_status stingy_acquire(plim_extent_source *self, const plim_weight *weight, uint64_t row, uint64_t want,
-                                  plim_extent *out, plim_error *err)
+static plim_status stingy_acquire(plim_extent_source *self, const plim_weight *weight, uint64_t row,
+                                  uint64_t want, plim_extent *out, plim_error *err)
 {
     stingy *s = (stingy *)self;
     plim_extent whole;
-    plim_status status = s->base->acquire(s->base, weight, row, want < s->rows ? want : s->rows, &whole, err);
+    plim_status status =
+        s->base->acquire(s->base, weight, row, want < s->rows ? want : s->rows, &whole, err);
     if (status)
         return status;
     size_t bytes = whole.rows * whole.row_bytes;
@@ -153,8 +158,8 @@ static void stingy_release(plim_extent_source *self, plim_extent *extent)
     s->open--;
 }
 
-static const char *const models[] = {"gpt2-base", "llama-base", "llama-bf16", "llama-f16", "gpt2-bf16", "qwen3-base",
-                                     "mistral-window"};
+static const char *const models[] = {"gpt2-base", "llama-base", "llama-bf16",    "llama-f16",
+                                     "gpt2-bf16", "qwen3-base", "mistral-window"};
 #define MODELS (sizeof models / sizeof *models)
 
 static void test_chunks(void **state)
@@ -247,7 +252,8 @@ static void test_sequences_in_one_pass(void **state)
         size_t n = 0;
         rig_open(&r, models[m], 2, PLIM_AUTO, PLIM_CPU_ALL);
         for (size_t i = 0; i < 3; i++) {
-            ok(plim_state_open(&states[i], r.ledger, &r.skeleton->spec, &r.plan->session, &err), &err);
+            ok(plim_state_open(&states[i], r.ledger, &r.skeleton->spec, &r.plan->session, &err),
+               &err);
             for (size_t p = 0; p < lengths[i]; p++)
                 rows[n++] = (plim_row){&states[i], (uint32_t)p, token_at(&r, p), true};
         }
@@ -295,7 +301,8 @@ static void test_limits_and_cancel(void **state)
     assert_int_equal(plim_sequence_eval(s, tokens, 3, NULL, NULL, &err), PLIM_E_USAGE);
     tokens[2] = 1;
     assert_int_equal(plim_sequence_length(s), 0);
-    assert_int_equal(plim_sequence_eval(s, tokens, 3, cancel_at_once, &seen, &err), PLIM_E_CANCELLED);
+    assert_int_equal(plim_sequence_eval(s, tokens, 3, cancel_at_once, &seen, &err),
+                     PLIM_E_CANCELLED);
     assert_int_equal(seen, 0);
     atomic_store(&s->cancel, true);
     assert_int_equal(plim_sequence_eval(s, tokens, 3, NULL, NULL, &err), PLIM_E_CANCELLED);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Loading, through the public API, on a synthetic checkpoint of some 50 MB: the same logits whichever way the bytes
- * came, peaks as predicted, files that change, cancelling, and memory back where it was. */
+ * Loading, through the public API, on a synthetic checkpoint of some 50 MB: the same logits
+ * whichever way the bytes came, peaks as predicted, files that change, cancelling, and memory back
+ * where it was. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,8 @@
 #define MIB 1048576.0
 
 static const char config[] =
-    "{\"model_type\": \"llama\", \"vocab_size\": 4000, \"hidden_size\": 512, \"num_hidden_layers\": 4, "
+    "{\"model_type\": \"llama\", \"vocab_size\": 4000, \"hidden_size\": 512, "
+    "\"num_hidden_layers\": 4, "
     "\"num_attention_heads\": 8, \"num_key_value_heads\": 4, \"intermediate_size\": 1376, "
     "\"max_position_embeddings\": 256, \"tie_word_embeddings\": false}";
 
@@ -47,7 +49,8 @@ static void close_context(plim_context *c)
 {
     plim_memory memory;
     plim_context_memory(c, &memory);
-    uint64_t held = memory.total.now - memory.category[PLIM_MEM_OTHER].now; /* the pool lives with the context */
+    uint64_t held = memory.total.now -
+                    memory.category[PLIM_MEM_OTHER].now; /* the pool lives with the context */
     assert_int_equal(held, 0);
     plim_context_close(&c);
     assert_null(c);
@@ -154,13 +157,14 @@ static void test_peaks_as_predicted(void **state)
         plim_model_load_report(m, &report);
         double wrong = ((double)after.peak - (double)report.predicted_peak) / MIB;
         double over = ((double)after.peak - (double)after.rss) / MIB;
-        print_message("peak %.1f MiB, predicted %.1f, over what stays %.1f\n", (double)after.peak / MIB,
-                      (double)report.predicted_peak / MIB, over);
+        print_message("peak %.1f MiB, predicted %.1f, over what stays %.1f\n",
+                      (double)after.peak / MIB, (double)report.predicted_peak / MIB, over);
         assert_true(wrong < 8 && wrong > -8);
         if (cases[i].low)
             assert_true(over <= 8);
         else
-            assert_true(over * MIB >= 0.9 * (double)plim_model_memory_footprint(m)); /* really two copies */
+            assert_true(over * MIB >=
+                        0.9 * (double)plim_model_memory_footprint(m)); /* really two copies */
         plim_model_close(&m);
         close_context(c);
     }
@@ -175,14 +179,16 @@ static void test_open_and_close_a_hundred_times(void **state)
         if (i == 2) /* what the C library keeps for good is there now */
             ok(plim_process_memory_read(&before, &err), &err);
         plim_context *c = open_context(0);
-        plim_model_options o = options(i % 2 ? PLIM_READER_MAP : PLIM_READER_BUFFERED, i % 3 ? PLIM_AUTO : PLIM_BF16, 1);
+        plim_model_options o = options(i % 2 ? PLIM_READER_MAP : PLIM_READER_BUFFERED,
+                                       i % 3 ? PLIM_AUTO : PLIM_BF16, 1);
         plim_model *m;
         ok(plim_model_open(&m, c, i % 5 ? model_path : sharded_path, &o, &err), &err);
         plim_model_close(&m);
         close_context(c);
     }
     ok(plim_process_memory_read(&after, &err), &err);
-    print_message("resident before %.2f MiB, after %.2f\n", (double)before.rss / MIB, (double)after.rss / MIB);
+    print_message("resident before %.2f MiB, after %.2f\n", (double)before.rss / MIB,
+                  (double)after.rss / MIB);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     assert_true((double)after.rss - (double)before.rss < MIB);
 #endif
@@ -248,7 +254,8 @@ static void test_changed_files(void **state)
             plim_status status = plim_model_open(&m, c, command, &o, &err);
             assert_true(hand.done);
             if (status != PLIM_E_CHANGED)
-                fail_msg("how %d, reader %d: %s: %s", how, reader, plim_status_name(status), err.message);
+                fail_msg("how %d, reader %d: %s: %s", how, reader, plim_status_name(status),
+                         err.message);
             assert_string_equal(err.file, path);
             close_context(c);
             snprintf(command, sizeof command, "rm -r %s/changing", folder.path);
@@ -302,9 +309,12 @@ static void test_slices(void **state)
     for (size_t i = 0; i < 3; i++)
         assert_memory_equal(part + i * 5, whole + (700 + i) * 512 + 100, 5 * sizeof *part);
     ok(plim_checkpoint_read(k, name, NULL, NULL, PLIM_F16, half, sizeof half, &err), &err);
-    assert_int_equal(plim_checkpoint_read(k, name, begin, end, PLIM_F32, part, sizeof part - 1, &err), PLIM_E_USAGE);
+    assert_int_equal(
+        plim_checkpoint_read(k, name, begin, end, PLIM_F32, part, sizeof part - 1, &err),
+        PLIM_E_USAGE);
     end[0] = 1377;
-    assert_int_equal(plim_checkpoint_read(k, name, begin, end, PLIM_F32, part, sizeof part, &err), PLIM_E_USAGE);
+    assert_int_equal(plim_checkpoint_read(k, name, begin, end, PLIM_F32, part, sizeof part, &err),
+                     PLIM_E_USAGE);
     assert_int_equal(plim_checkpoint_find(k, "nonesuch", &info, &err), PLIM_E_USAGE);
     assert_string_equal(err.tensor, "nonesuch");
     plim_checkpoint_close(&k);
@@ -314,9 +324,13 @@ static void test_slices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits_whichever_way), cmocka_unit_test(test_peaks_as_predicted),
-        cmocka_unit_test(test_open_and_close_a_hundred_times), cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_changed_files), cmocka_unit_test(test_cancel), cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_same_bits_whichever_way),
+        cmocka_unit_test(test_peaks_as_predicted),
+        cmocka_unit_test(test_open_and_close_a_hundred_times),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_changed_files),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_slices),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config.json → spec → skeleton: every bad config gets its class and its place, defaults are those of Transformers'
- * configuration classes, and both generations of files say the same. */
+ * config.json → spec → skeleton: every bad config gets its class and its place, defaults are those
+ * of Transformers' configuration classes, and both generations of files say the same. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,8 @@
 static plim_status open_text(plim_skeleton **out, const char *text, plim_error *err)
 {
     temp_folder t = temp_open();
-    plim_status status = plim_skeleton_open(out, plim_alloc_system(), temp_text(&t, "config.json", text), err);
+    plim_status status =
+        plim_skeleton_open(out, plim_alloc_system(), temp_text(&t, "config.json", text), err);
     temp_close(&t);
     return status;
 }
@@ -34,39 +35,50 @@ static void test_bad_configs(void **state)
         {"[1]", PLIM_E_FORMAT, "[1]", "object"},
         {"", PLIM_E_TRUNC, NULL, ""},
         {"{\"model_type\": \"llama\"", PLIM_E_TRUNC, NULL, ""},
-        {"{\"model_type\": \"llama\", \"model_type\": \"gpt2\"}", PLIM_E_FORMAT, "\"model_type\": \"gpt2\"}", "model_type"},
+        {"{\"model_type\": \"llama\", \"model_type\": \"gpt2\"}", PLIM_E_FORMAT,
+         "\"model_type\": \"gpt2\"}", "model_type"},
         {"{\"model_type\": 3}", PLIM_E_FORMAT, "3}", "string"},
-        {"{\"model_type\": \"llama\", \"num_attention_heads\": 0}", PLIM_E_FORMAT, "0}", "num_attention_heads"},
+        {"{\"model_type\": \"llama\", \"num_attention_heads\": 0}", PLIM_E_FORMAT, "0}",
+         "num_attention_heads"},
         {"{\"model_type\": \"gpt2\", \"n_head\": 0}", PLIM_E_FORMAT, "0}", "n_head"},
         {"{\"model_type\": \"llama\", \"head_dim\": -8}", PLIM_E_FORMAT, "-8}", "head_dim"},
         {"{\"model_type\": \"llama\", \"head_dim\": 7}", PLIM_E_FORMAT, "7}", "even"},
-        {"{\"model_type\": \"llama\", \"vocab_size\": 100.5}", PLIM_E_FORMAT, "100.5}", "vocab_size"},
-        {"{\"model_type\": \"llama\", \"vocab_size\": \"100\"}", PLIM_E_FORMAT, "\"100\"}", "number"},
+        {"{\"model_type\": \"llama\", \"vocab_size\": 100.5}", PLIM_E_FORMAT, "100.5}",
+         "vocab_size"},
+        {"{\"model_type\": \"llama\", \"vocab_size\": \"100\"}", PLIM_E_FORMAT, "\"100\"}",
+         "number"},
         {"{\"model_type\": \"llama\", \"rms_norm_eps\": NaN}", PLIM_E_FORMAT, "NaN}", ""},
-        {"{\"model_type\": \"llama\", \"rms_norm_eps\": 1e999}", PLIM_E_FORMAT, "1e999}", "rms_norm_eps"},
-        {"{\"model_type\": \"llama\", \"rope_scaling\": {\"rope_type\": \"spiral\"}}", PLIM_E_FORMAT,
-         "{\"rope_type\": \"spiral\"}}", "spiral"},
-        {"{\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}", PLIM_E_UNSUP,
-         "{\"type\": \"dynamic\", \"factor\": 2}}", "depends on how the text was cut"},
+        {"{\"model_type\": \"llama\", \"rms_norm_eps\": 1e999}", PLIM_E_FORMAT, "1e999}",
+         "rms_norm_eps"},
+        {"{\"model_type\": \"llama\", \"rope_scaling\": {\"rope_type\": \"spiral\"}}",
+         PLIM_E_FORMAT, "{\"rope_type\": \"spiral\"}}", "spiral"},
+        {"{\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}",
+         PLIM_E_UNSUP, "{\"type\": \"dynamic\", \"factor\": 2}}",
+         "depends on how the text was cut"},
         {"{\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"linear\"}}", PLIM_E_FORMAT,
          "{\"type\": \"linear\"}}", "factor"},
-        {"{\"model_type\": \"llama\", \"rope_scaling\": \"linear\"}", PLIM_E_FORMAT, "\"linear\"}", "object"},
-        {"{\"model_type\": \"llama\", \"num_hidden_layers\": 1000000000}", PLIM_E_LIMIT, "1000000000}",
-         "num_hidden_layers"},
-        {"{\"model_type\": \"llama\", \"max_position_embeddings\": 1099511627776}", PLIM_E_LIMIT, "1099511627776}",
-         "max_position_embeddings"},
+        {"{\"model_type\": \"llama\", \"rope_scaling\": \"linear\"}", PLIM_E_FORMAT, "\"linear\"}",
+         "object"},
+        {"{\"model_type\": \"llama\", \"num_hidden_layers\": 1000000000}", PLIM_E_LIMIT,
+         "1000000000}", "num_hidden_layers"},
+        {"{\"model_type\": \"llama\", \"max_position_embeddings\": 1099511627776}", PLIM_E_LIMIT,
+         "1099511627776}", "max_position_embeddings"},
         {"{\"model_type\": \"llama\", \"vocab_size\": 99999999999999999999999}", PLIM_E_LIMIT,
          "99999999999999999999999}", "vocab_size"},
-        {"{\"model_type\": \"llama\", \"num_attention_heads\": 32, \"num_key_value_heads\": 5}", PLIM_E_MISMATCH, "5}",
-         "num_key_value_heads"},
-        {"{\"model_type\": \"llama\", \"hidden_size\": 100, \"num_attention_heads\": 32}", PLIM_E_MISMATCH, "32}",
-         "hidden_size"},
-        {"{\"model_type\": \"gpt2\", \"n_embd\": 100, \"n_head\": 12}", PLIM_E_MISMATCH, "12}", "n_embd"},
-        {"{\"model_type\": \"llama\", \"hidden_act\": \"prelu\"}", PLIM_E_UNSUP, "\"prelu\"}", "silu"},
-        {"{\"model_type\": \"gpt2\", \"add_cross_attention\": true}", PLIM_E_UNSUP, "true}", "add_cross_attention"},
-        {"{\"model_type\": \"llama\", \"torch_dtype\": \"float99\"}", PLIM_E_FORMAT, "\"float99\"}", "torch_dtype"},
-        {"{\"model_type\": \"qwen2\", \"layer_types\": [\"full_attention\"]}", PLIM_E_MISMATCH, "[\"full_attention\"]}",
-         "32 layers"},
+        {"{\"model_type\": \"llama\", \"num_attention_heads\": 32, \"num_key_value_heads\": 5}",
+         PLIM_E_MISMATCH, "5}", "num_key_value_heads"},
+        {"{\"model_type\": \"llama\", \"hidden_size\": 100, \"num_attention_heads\": 32}",
+         PLIM_E_MISMATCH, "32}", "hidden_size"},
+        {"{\"model_type\": \"gpt2\", \"n_embd\": 100, \"n_head\": 12}", PLIM_E_MISMATCH, "12}",
+         "n_embd"},
+        {"{\"model_type\": \"llama\", \"hidden_act\": \"prelu\"}", PLIM_E_UNSUP, "\"prelu\"}",
+         "silu"},
+        {"{\"model_type\": \"gpt2\", \"add_cross_attention\": true}", PLIM_E_UNSUP, "true}",
+         "add_cross_attention"},
+        {"{\"model_type\": \"llama\", \"torch_dtype\": \"float99\"}", PLIM_E_FORMAT, "\"float99\"}",
+         "torch_dtype"},
+        {"{\"model_type\": \"qwen2\", \"layer_types\": [\"full_attention\"]}", PLIM_E_MISMATCH,
+         "[\"full_attention\"]}", "32 layers"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         plim_skeleton *k;
@@ -143,16 +155,21 @@ static void test_parameters(void **state)
     (void)state;
     plim_skeleton *k;
     plim_error err;
-    assert_int_equal(open_text(&k, "{\"model_type\": \"gpt2\", \"n_embd\": 1024, \"n_layer\": 24, \"n_head\": 16}", &err),
-                     PLIM_OK);
+    assert_int_equal(
+        open_text(&k,
+                  "{\"model_type\": \"gpt2\", \"n_embd\": 1024, \"n_layer\": 24, \"n_head\": 16}",
+                  &err),
+        PLIM_OK);
     assert_int_equal(plim_skeleton_parameters(k), 354823168);
     plim_skeleton_close(&k);
-    assert_int_equal(open_text(&k,
-                               "{\"model_type\": \"llama\", \"vocab_size\": 128256, \"hidden_size\": 2048, "
-                               "\"intermediate_size\": 8192, \"num_hidden_layers\": 16, \"num_attention_heads\": 32, "
-                               "\"num_key_value_heads\": 8, \"head_dim\": 64, \"tie_word_embeddings\": true}",
-                               &err),
-                     PLIM_OK);
+    assert_int_equal(
+        open_text(
+            &k,
+            "{\"model_type\": \"llama\", \"vocab_size\": 128256, \"hidden_size\": 2048, "
+            "\"intermediate_size\": 8192, \"num_hidden_layers\": 16, \"num_attention_heads\": 32, "
+            "\"num_key_value_heads\": 8, \"head_dim\": 64, \"tie_word_embeddings\": true}",
+            &err),
+        PLIM_OK);
     assert_int_equal(plim_skeleton_parameters(k), 1235814400);
     plim_skeleton_close(&k);
 }
@@ -161,14 +178,18 @@ static void test_two_generations(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
-        {"{\"model_type\": \"llama\", \"rope_theta\": 500000.0, \"torch_dtype\": \"bfloat16\", \"rope_scaling\": "
+        {"{\"model_type\": \"llama\", \"rope_theta\": 500000.0, \"torch_dtype\": \"bfloat16\", "
+         "\"rope_scaling\": "
          "{\"type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
          "\"original_max_position_embeddings\": 8192}}",
-         "{\"model_type\": \"llama\", \"dtype\": \"bfloat16\", \"rope_parameters\": {\"rope_theta\": 500000.0, "
-         "\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
+         "{\"model_type\": \"llama\", \"dtype\": \"bfloat16\", \"rope_parameters\": "
+         "{\"rope_theta\": 500000.0, "
+         "\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": "
+         "4, "
          "\"original_max_position_embeddings\": 8192}}"},
         {"{\"model_type\": \"qwen3\", \"rope_theta\": 1000000}",
-         "{\"model_type\": \"qwen3\", \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 1000000}}"},
+         "{\"model_type\": \"qwen3\", \"rope_parameters\": {\"rope_type\": \"default\", "
+         "\"rope_theta\": 1000000}}"},
     };
     for (size_t i = 0; i < 2; i++) {
         plim_skeleton *a, *b;
@@ -188,11 +209,14 @@ static void test_unknown_type(void **state)
     plim_skeleton *k;
     plim_error err;
     char known[200];
-    assert_int_equal(open_text(&k, "{\"model_type\": \"nonesuch\", \"layers\": [1, {\"x\": null}]}", &err), PLIM_OK);
+    assert_int_equal(
+        open_text(&k, "{\"model_type\": \"nonesuch\", \"layers\": [1, {\"x\": null}]}", &err),
+        PLIM_OK);
     assert_null(k->family);
     assert_int_equal(k->slot_count, 0);
     plim_skeleton_close(&k);
-    assert_string_equal(plim_family_list(known, sizeof known), "gpt2, llama, mistral, qwen2, qwen3");
+    assert_string_equal(plim_family_list(known, sizeof known),
+                        "gpt2, llama, mistral, qwen2, qwen3");
 }
 
 /* ---- sizes ---- */
@@ -203,11 +227,15 @@ static void test_sizes(void **state)
     plim_skeleton *k;
     plim_error err;
     uint64_t kv;
-    assert_int_equal(open_text(&k, "{\"model_type\": \"gpt2\", \"n_embd\": 1024, \"n_layer\": 24, \"n_head\": 16}", &err),
-                     PLIM_OK);
+    assert_int_equal(
+        open_text(&k,
+                  "{\"model_type\": \"gpt2\", \"n_embd\": 1024, \"n_layer\": 24, \"n_head\": 16}",
+                  &err),
+        PLIM_OK);
     plim_session_size size = {.context = 1024, .chunk = 256, .kv_dtype = PLIM_F32};
     assert_true(plim_kv_bytes(&k->spec, &size, &kv));
-    assert_int_equal(kv, 2ull * 24 * 1024 * 1024 * 4); /* k and v, layers, positions, hidden, bytes */
+    assert_int_equal(kv,
+                     2ull * 24 * 1024 * 1024 * 4); /* k and v, layers, positions, hidden, bytes */
     size.kv_dtype = PLIM_F16;
     assert_true(plim_kv_bytes(&k->spec, &size, &kv));
     assert_int_equal(kv, 1ull * 24 * 1024 * 1024 * 4);
@@ -220,8 +248,9 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_configs), cmocka_unit_test(test_depth_bomb),      cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_parameters),  cmocka_unit_test(test_two_generations), cmocka_unit_test(test_unknown_type),
+        cmocka_unit_test(test_bad_configs),     cmocka_unit_test(test_depth_bomb),
+        cmocka_unit_test(test_defaults),        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_two_generations), cmocka_unit_test(test_unknown_type),
         cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

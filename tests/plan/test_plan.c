@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plan is pure: from made-up facts to types, forms, reads, the waterline and advice, without a byte of weights. */
+ * The plan is pure: from made-up facts to types, forms, reads, the waterline and advice, without a
+ * byte of weights. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +11,10 @@
 #include "plan/plan.h"
 #include "temp.h"
 
-/* A Llama of one layer: hidden 8, 2 heads of 4, inner 12, vocabulary 10; tensors of `dtype` one after the other,
- * moved by `shift` bytes of a leading U8 tensor. */
-static const char *write_model(const temp_folder *t, const char *dtype, size_t elem, size_t shift, const char *config)
+/* A Llama of one layer: hidden 8, 2 heads of 4, inner 12, vocabulary 10; tensors of `dtype` one
+ * after the other, moved by `shift` bytes of a leading U8 tensor. */
+static const char *write_model(const temp_folder *t, const char *dtype, size_t elem, size_t shift,
+                               const char *config)
 {
     static const struct {
         const char *name;
@@ -31,17 +33,20 @@ static const char *write_model(const temp_folder *t, const char *dtype, size_t e
     char header[4096];
     size_t used = (size_t)snprintf(header, sizeof header, "{"), at = 0;
     if (shift) {
-        used += (size_t)snprintf(header + used, sizeof header - used,
-                                 "\"odd\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[0,%zu]},", shift, shift);
+        used += (size_t)snprintf(
+            header + used, sizeof header - used,
+            "\"odd\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[0,%zu]},", shift, shift);
         at = shift;
     }
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
         size_t bytes = tensors[i].rows * (tensors[i].cols ? tensors[i].cols : 1) * elem;
         char shape[32];
-        snprintf(shape, sizeof shape, tensors[i].cols ? "[%zu,%zu]" : "[%zu]", tensors[i].rows, tensors[i].cols);
-        used += (size_t)snprintf(header + used, sizeof header - used,
-                                 "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}", i ? "," : "",
-                                 tensors[i].name, dtype, shape, at, at + bytes);
+        snprintf(shape, sizeof shape, tensors[i].cols ? "[%zu,%zu]" : "[%zu]", tensors[i].rows,
+                 tensors[i].cols);
+        used +=
+            (size_t)snprintf(header + used, sizeof header - used,
+                             "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
+                             i ? "," : "", tensors[i].name, dtype, shape, at, at + bytes);
         at += bytes;
     }
     used += (size_t)snprintf(header + used, sizeof header - used, "}");
@@ -49,11 +54,13 @@ static const char *write_model(const temp_folder *t, const char *dtype, size_t e
         header[used++] = ' ';
     header[used] = 0;
     char text[600];
-    snprintf(text, sizeof text,
-             "{\"model_type\": \"llama\", \"vocab_size\": 10, \"hidden_size\": 8, \"num_hidden_layers\": 1, "
-             "\"num_attention_heads\": 2, \"intermediate_size\": 12, \"max_position_embeddings\": 64, "
-             "\"tie_word_embeddings\": true%s}",
-             config);
+    snprintf(
+        text, sizeof text,
+        "{\"model_type\": \"llama\", \"vocab_size\": 10, \"hidden_size\": 8, "
+        "\"num_hidden_layers\": 1, "
+        "\"num_attention_heads\": 2, \"intermediate_size\": 12, \"max_position_embeddings\": 64, "
+        "\"tie_word_embeddings\": true%s}",
+        config);
     temp_text(t, "config.json", text);
     return temp_safetensors(t, "model.safetensors", header, at);
 }
@@ -72,12 +79,17 @@ static plim_plan_options defaults(void)
 
 static plim_facts machine(uint64_t limit)
 {
-    return (plim_facts){.page_bytes = 4096, .threads = 2, .memory_limit = limit, .baseline = 1000000, .rss = 1100000,
+    return (plim_facts){.page_bytes = 4096,
+                        .threads = 2,
+                        .memory_limit = limit,
+                        .baseline = 1000000,
+                        .rss = 1100000,
                         .peak = 1200000};
 }
 
-static plim_status plan_model(planned *p, const char *dtype, size_t elem, size_t shift, const char *config,
-                              const plim_plan_options *options, const plim_facts *facts, plim_error *err)
+static plim_status plan_model(planned *p, const char *dtype, size_t elem, size_t shift,
+                              const char *config, const plim_plan_options *options,
+                              const plim_facts *facts, plim_error *err)
 {
     plim_held held = {.anonymous = 5000};
     held.category[PLIM_MEM_METADATA] = 5000;
@@ -86,7 +98,9 @@ static plim_status plan_model(planned *p, const char *dtype, size_t elem, size_t
     plim_checkpoint_where where = {p->folder.path, NULL, NULL};
     const plim_alloc *alloc = plim_alloc_system();
     assert_int_equal(plim_stored_open(&p->stored, alloc, &where, NULL, err), PLIM_OK);
-    assert_int_equal(plim_skeleton_open(&p->skeleton, alloc, temp_path(&p->folder, "config.json"), err), PLIM_OK);
+    assert_int_equal(
+        plim_skeleton_open(&p->skeleton, alloc, temp_path(&p->folder, "config.json"), err),
+        PLIM_OK);
     assert_int_equal(plim_skeleton_match(p->skeleton, p->stored, NULL, err), PLIM_OK);
     return plim_load_plan_open(&p->plan, alloc, p->skeleton, p->stored, options, facts, &held, err);
 }
@@ -123,7 +137,8 @@ static void test_types(void **state)
         plim_plan_options options = defaults();
         plim_facts facts = machine(0);
         options.torch_dtype = cases[i].asked;
-        assert_int_equal(plan_model(&p, "F32", 4, 0, cases[i].config, &options, &facts, &err), PLIM_OK);
+        assert_int_equal(plan_model(&p, "F32", 4, 0, cases[i].config, &options, &facts, &err),
+                         PLIM_OK);
         assert_int_equal(p.plan->dtype, cases[i].want);
         assert_int_equal(p.plan->session.kv_dtype, cases[i].kv);
         for (uint32_t k = 0; k < p.plan->placement_count; k++)
@@ -139,7 +154,9 @@ static void test_refused_types(void **state)
     plim_error err;
     plim_plan_options options = defaults();
     plim_facts facts = machine(0);
-    assert_int_equal(plan_model(&p, "F8_E4M3", 1, 0, ", \"dtype\": \"float32\"", &options, &facts, &err), PLIM_E_UNSUP);
+    assert_int_equal(
+        plan_model(&p, "F8_E4M3", 1, 0, ", \"dtype\": \"float32\"", &options, &facts, &err),
+        PLIM_E_UNSUP);
     assert_string_equal(err.tensor, "model.embed_tokens.weight");
     assert_non_null(strstr(err.message, "F8_E4M3"));
     done(&p);
@@ -229,7 +246,8 @@ static void test_pure(void **state)
     assert_int_equal(plan_model(&a, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
     assert_int_equal(plan_model(&b, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
     assert_int_equal(a.plan->placement_count, b.plan->placement_count);
-    assert_memory_equal(a.plan->placements, b.plan->placements, a.plan->placement_count * sizeof *a.plan->placements);
+    assert_memory_equal(a.plan->placements, b.plan->placements,
+                        a.plan->placement_count * sizeof *a.plan->placements);
     assert_int_equal(a.plan->read_count, b.plan->read_count);
     assert_memory_equal(a.plan->reads, b.plan->reads, a.plan->read_count * sizeof *a.plan->reads);
     assert_memory_equal(a.plan->runs, b.plan->runs, a.plan->run_count * sizeof *a.plan->runs);
@@ -365,10 +383,18 @@ static void test_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),      cmocka_unit_test(test_refused_types), cmocka_unit_test(test_unaligned_is_owned),
-        cmocka_unit_test(test_tied_once),  cmocka_unit_test(test_reads),         cmocka_unit_test(test_pure),
-        cmocka_unit_test(test_prediction), cmocka_unit_test(test_does_not_fit),  cmocka_unit_test(test_advice_holds),
-        cmocka_unit_test(test_max_memory), cmocka_unit_test(test_old_way),       cmocka_unit_test(test_context),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_refused_types),
+        cmocka_unit_test(test_unaligned_is_owned),
+        cmocka_unit_test(test_tied_once),
+        cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_pure),
+        cmocka_unit_test(test_prediction),
+        cmocka_unit_test(test_does_not_fit),
+        cmocka_unit_test(test_advice_holds),
+        cmocka_unit_test(test_max_memory),
+        cmocka_unit_test(test_old_way),
+        cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * GPT-2 (Radford et al. 2019), as GPT2LMHeadModel reads it: learned positions, LayerNorm, Conv1D weights stored
- * [in, out], q k v in one. */
+ * GPT-2 (Radford et al. 2019), as GPT2LMHeadModel reads it: learned positions, LayerNorm, Conv1D
+ * weights stored [in, out], q k v in one. */
 #include <math.h>
 
 #include "model/family.h"
 
 /* A size under GPT-2's own name, or under the general one (Transformers' attribute_map). */
-static plim_status either(const plim_config *c, const char *own, const char *general, uint32_t max, uint32_t *out,
-                          plim_error *err)
+static plim_status either(const plim_config *c, const char *own, const char *general, uint32_t max,
+                          uint32_t *out, plim_error *err)
 {
     plim_status status = plim_config_u32(c, general, 1, max, out, err);
     return status ? status : plim_config_u32(c, own, 1, max, out, err);
@@ -25,7 +25,8 @@ static plim_status read(plim_spec *s, const plim_config *c, plim_error *err)
         (status = either(c, "n_embd", "hidden_size", PLIM_MAX_WIDTH, &s->hidden, err)) ||
         (status = either(c, "n_layer", "num_hidden_layers", PLIM_MAX_LAYERS, &s->layers, err)) ||
         (status = either(c, "n_head", "num_attention_heads", PLIM_MAX_WIDTH, &s->heads, err)) ||
-        (status = either(c, "n_positions", "max_position_embeddings", PLIM_MAX_POSITIONS, &s->max_positions, err)))
+        (status = either(c, "n_positions", "max_position_embeddings", PLIM_MAX_POSITIONS,
+                         &s->max_positions, err)))
         return status;
     s->inner = s->hidden <= PLIM_MAX_WIDTH / 4 ? 4 * s->hidden : PLIM_MAX_WIDTH;
     if ((status = plim_config_u32(c, "n_inner", 1, PLIM_MAX_WIDTH, &s->inner, err)) ||
@@ -39,8 +40,9 @@ static plim_status read(plim_spec *s, const plim_config *c, plim_error *err)
     if ((status = plim_activation_parse(&s->activation, c, "activation_function", err)))
         return status;
     if (cross)
-        return plim_config_fail(c, plim_config_find(c, "add_cross_attention"), err, PLIM_E_UNSUP,
-                                "add_cross_attention is not supported: there is no encoder to attend to");
+        return plim_config_fail(
+            c, plim_config_find(c, "add_cross_attention"), err, PLIM_E_UNSUP,
+            "add_cross_attention is not supported: there is no encoder to attend to");
     if (s->hidden % s->heads)
         return plim_config_fail(c, plim_config_find(c, "n_head"), err, PLIM_E_MISMATCH,
                                 "n_embd %u is not a multiple of n_head %u", s->hidden, s->heads);
