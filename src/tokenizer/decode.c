@@ -81,6 +81,12 @@ static plim_status put_bytes(plim_tok_decoder *decoder, sink *out, const unsigne
     while (!status && (at < count)) {
         const char *text = (const char *)bytes + at;
         size_t left = count - at, held = decoder->pending_bytes;
+        size_t whole = held ? 0 : plim_utf8_first_bad(text, left);
+        if (whole) {
+            status = sink_put(out, text, whole, err);
+            at += whole;
+            continue;
+        }
         if (held) { /* the pending bytes and as many as a character may need more */
             left = left > 4 ? 4 : left;
             memcpy(window, decoder->pending, held);

@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 #include "tokenizer/internal.h"
 
-enum { CACHE_MAX_ENTRIES = 4096, CACHE_MIN_TEXT = 1024 };
+enum { CACHE_MAX_ENTRIES = 8192, CACHE_MIN_TEXT = 1024 };
 
 /* Text with every ill-formed sequence replaced by U+FFFD, from alloc; or *out = text where there is none. */
 static plim_status repair_utf8(const plim_alloc *alloc, const char *text, size_t bytes, char **copy,

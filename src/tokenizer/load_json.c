@@ -107,9 +107,12 @@ static plim_status read_added_field(plim_loader *loader, plim_added_token *token
         *has |= HAS_ID;
         if (event != PLIM_JSON_NUMBER)
             return plim_json_fail(json, err, PLIM_E_FORMAT, "the id of an added token must be a number");
-        status = plim_json_u64(json, "the id of an added token", UINT32_MAX, &id, err);
-        token->id = status ? 0 : (uint32_t)id;
-        return status;
+        if ((status = plim_json_u64(json, "the id of an added token", UINT64_MAX, &id, err)))
+            return status;
+        if (id > UINT32_MAX)
+            return plim_json_fail(json, err, PLIM_E_FORMAT, "the id of an added token must be below 2^32");
+        token->id = (uint32_t)id;
+        return PLIM_OK;
     }
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (!strcmp(key, flags[i].name)) {

@@ -111,7 +111,9 @@ static plim_status read_single(plim_loader *loader, processor *p, plim_json_even
 static plim_status read_id(plim_loader *loader, plim_template_id *out, plim_error *err)
 {
     uint64_t id;
-    plim_status status = plim_json_u64(loader->json, "the id of a special token", INT32_MAX, &id, err);
+    plim_status status = plim_json_u64(loader->json, "the id of a special token", UINT64_MAX, &id, err);
+    if (!status && id > INT32_MAX)
+        status = plim_json_fail(loader->json, err, PLIM_E_FORMAT, "the id of a special token must be below 2^31");
     if (!status)
         *out = (plim_template_id){(int32_t)id, plim_json_offset(loader->json)};
     return status;

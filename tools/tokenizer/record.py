@@ -136,6 +136,22 @@ def byte_level(prefix=False, regex=False):
     return pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=regex)
 
 
+def record_long_runs(root):
+    """Pieces of up to a quarter of a million characters: how many ids, and their FNV-1a hash."""
+    out = []
+    for folder, unit, repeat in (("gpt2_json", "a", 1 << 18), ("gpt2_json", "the", 100001), ("llama3", " ", 1 << 18),
+                                 ("llama3", "\n", 100003), ("o200k", "中", 50001), ("digits", "=", 1 << 18),
+                                 ("odd_added", "e\u0301", 50001)):
+        ids = Tokenizer.from_file(os.path.join(root, folder, "tokenizer.json")).encode(
+            unit * repeat, add_special_tokens=False).ids
+        value = 14695981039346656037
+        for i in ids:
+            value = ((value ^ i) * 1099511628211) & 0xFFFFFFFFFFFFFFFF
+        out.append([folder, unit, repeat, len(ids), "%016x" % value])
+    with open(os.path.join(root, "long_runs.json"), "w", encoding="utf-8") as f:
+        f.write("[\n" + ",\n".join(json.dumps(x) for x in out) + "\n]\n")
+
+
 def odd_added():
     tokenizer = train(byte_level(regex=True), normalizer=normalizers.Sequence([normalizers.NFC()]))
     tokenizer.add_tokens([
@@ -239,6 +255,7 @@ def main():
     save_json(root, "no_decoder", plain)
     plain.decoder = decoders.Fuse()
     save_json(root, "fuse", plain)
+    record_long_runs(root)
 
 
 main()
