@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Added tokens: which ids they get, and where they stand in a text (leftmost, then longest), with the spaces
- * that lstrip and rstrip take.  Ids in the file do not count: a token has the id that the vocabulary gives it,
- * else the next free one, as in Hugging Face's add_tokens. */
+ * Added tokens: which ids they get, and where they stand in a text (leftmost, then longest), with
+ * the spaces that lstrip and rstrip take.  Ids in the file do not count: a token has the id that
+ * the vocabulary gives it, else the next free one, as in Hugging Face's add_tokens. */
 #include <string.h>
 
 #include "base/utf8.h"
@@ -32,12 +32,13 @@ const plim_added_token *plim_added_by_id(const plim_added *added, uint32_t id)
 
 static bool same_token(const plim_added_token *a, const plim_added_token *b)
 {
-    return a->bytes == b->bytes && memcmp(a->text, b->text, a->bytes) == 0 && a->single_word == b->single_word &&
-           a->lstrip == b->lstrip && a->rstrip == b->rstrip && a->normalized == b->normalized &&
-           a->special == b->special;
+    return a->bytes == b->bytes && memcmp(a->text, b->text, a->bytes) == 0 &&
+           a->single_word == b->single_word && a->lstrip == b->lstrip && a->rstrip == b->rstrip &&
+           a->normalized == b->normalized && a->special == b->special;
 }
 
-/* max(ids of added tokens that are beyond the vocabulary) + 1, or the vocabulary's size in strings. */
+/* max(ids of added tokens that are beyond the vocabulary) + 1, or the vocabulary's size in strings.
+ */
 static uint32_t next_free(const plim_tok *tok)
 {
     uint32_t size = tok->vocab.count;
@@ -75,11 +76,14 @@ plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_er
         return status;
     if (replace) { /* once special, always skipped */
         const plim_added_token *old = &added->items[at];
-        copy.skip = old->skip && old->bytes == copy.bytes && memcmp(old->text, copy.text, copy.bytes) == 0;
+        copy.skip =
+            old->skip && old->bytes == copy.bytes && memcmp(old->text, copy.text, copy.bytes) == 0;
     } else {
-        if ((status = plim_grow(tok->alloc, &added->items, &added->cap, added->count + 1, sizeof *added->items, err)))
+        if ((status = plim_grow(tok->alloc, &added->items, &added->cap, added->count + 1,
+                                sizeof *added->items, err)))
             return status;
-        memmove(added->items + at + 1, added->items + at, (added->count - at) * sizeof *added->items);
+        memmove(added->items + at + 1, added->items + at,
+                (added->count - at) * sizeof *added->items);
         added->count++;
     }
     copy.skip = copy.skip || copy.special;
@@ -89,11 +93,12 @@ plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_er
 
 /* ---- tries ---- */
 
-static plim_status new_node(plim_trie *trie, const plim_alloc *alloc, unsigned char byte, uint32_t *out,
-                            plim_error *err)
+static plim_status new_node(plim_trie *trie, const plim_alloc *alloc, unsigned char byte,
+                            uint32_t *out, plim_error *err)
 {
     size_t first = trie->count ? trie->count : 1; /* node 0 means none */
-    plim_status status = plim_grow(alloc, &trie->nodes, &trie->cap, first + 1, sizeof *trie->nodes, err);
+    plim_status status =
+        plim_grow(alloc, &trie->nodes, &trie->cap, first + 1, sizeof *trie->nodes, err);
     if (status)
         return status;
     trie->nodes[first] = (plim_trie_node){.token = PLIM_TOK_NONE, .byte = byte};
@@ -102,8 +107,8 @@ static plim_status new_node(plim_trie *trie, const plim_alloc *alloc, unsigned c
     return PLIM_OK;
 }
 
-static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const char *text, size_t bytes,
-                            uint32_t token, bool *taken, plim_error *err)
+static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const char *text,
+                            size_t bytes, uint32_t token, bool *taken, plim_error *err)
 {
     uint32_t node = 0;
     for (size_t i = 0; i < bytes; i++) {
@@ -130,8 +135,8 @@ static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const char
 }
 
 /* The longest token that begins at text[at]: its end and index, or false. */
-static bool trie_match(const plim_trie *trie, const char *text, size_t bytes, size_t at, size_t *end,
-                       uint32_t *token)
+static bool trie_match(const plim_trie *trie, const char *text, size_t bytes, size_t at,
+                       size_t *end, uint32_t *token)
 {
     uint32_t node = trie->first[(unsigned char)text[at]];
     bool found = false;
@@ -153,7 +158,8 @@ static bool trie_match(const plim_trie *trie, const char *text, size_t bytes, si
 }
 
 /* The content as the normalizer leaves it, in the arena. */
-static plim_status normalize_token(plim_tok *tok, plim_run *run, plim_added_token *token, plim_error *err)
+static plim_status normalize_token(plim_tok *tok, plim_run *run, plim_added_token *token,
+                                   plim_error *err)
 {
     token->normal = token->text;
     token->normal_bytes = token->bytes;
@@ -197,10 +203,12 @@ plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err)
         plim_trie *trie = token->normalized ? &added->normal : &added->raw;
         trie->empty = false;
         bool taken = false;
-        status = trie_add(trie, tok->alloc, token->normal, token->normal_bytes, (uint32_t)i, &taken, err);
+        status = trie_add(trie, tok->alloc, token->normal, token->normal_bytes, (uint32_t)i, &taken,
+                          err);
         if (!status && taken)
-            status = plim_fail_at(err, PLIM_E_FORMAT, where, "two added tokens have the normalized form \"%.64s\"",
-                                  token->normal);
+            status =
+                plim_fail_at(err, PLIM_E_FORMAT, where,
+                             "two added tokens have the normalized form \"%.64s\"", token->normal);
     }
     plim_delete(tok->alloc, run.normal.data);
     plim_delete(tok->alloc, run.marks);
@@ -224,9 +232,9 @@ void plim_added_free(plim_added *added, const plim_alloc *alloc)
 
 static bool is_space(uint32_t code)
 {
-    return (code >= 9 && code <= 13) || code == ' ' || code == 0x85 || code == 0xA0 || code == 0x1680 ||
-           (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F ||
-           code == 0x205F || code == 0x3000;
+    return (code >= 9 && code <= 13) || code == ' ' || code == 0x85 || code == 0xA0 ||
+           code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
+           code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
 }
 
 /* The character that ends at text[end]; valid UTF-8. */
@@ -267,18 +275,19 @@ static size_t spaces_after(const char *text, size_t bytes, size_t at)
 }
 
 /* Is the character that begins at text[at] a \w? */
-static plim_status is_word(plim_run *run, const char *text, size_t bytes, size_t at, bool *out, plim_error *err)
+static plim_status is_word(plim_run *run, const char *text, size_t bytes, size_t at, bool *out,
+                           plim_error *err)
 {
     size_t length, begin, end;
     code_at(text, bytes, at, &length);
-    plim_status status =
-        plim_regex_search(run->tok->added.word, &run->matcher, text + at, length, 0, &begin, &end, err);
+    plim_status status = plim_regex_search(run->tok->added.word, &run->matcher, text + at, length,
+                                           0, &begin, &end, err);
     *out = !status && begin != SIZE_MAX;
     return status;
 }
 
-static plim_status in_a_word(plim_run *run, const char *text, size_t bytes, size_t begin, size_t end, bool *out,
-                             plim_error *err)
+static plim_status in_a_word(plim_run *run, const char *text, size_t bytes, size_t begin,
+                             size_t end, bool *out, plim_error *err)
 {
     plim_status status = PLIM_OK;
     *out = false;
@@ -299,7 +308,8 @@ plim_status plim_added_search(plim_run *run, const plim_trie *trie, const char *
     for (size_t at = from; at < bytes;) {
         size_t end = 0;
         uint32_t index = 0;
-        if (!trie->first[(unsigned char)text[at]] || !trie_match(trie, text, bytes, at, &end, &index)) {
+        if (!trie->first[(unsigned char)text[at]] ||
+            !trie_match(trie, text, bytes, at, &end, &index)) {
             at++;
             continue;
         }

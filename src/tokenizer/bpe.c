@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Byte-pair encoding of one piece: the merge of the lowest rank first, the leftmost of equals.  Short pieces scan
- * for it, long ones keep a heap of (rank, position) over a linked list: n log n for a piece of any length.
- * A piece met before in the same call is taken from a small cache. */
+ * Byte-pair encoding of one piece: the merge of the lowest rank first, the leftmost of equals.
+ * Short pieces scan for it, long ones keep a heap of (rank, position) over a linked list: n log n
+ * for a piece of any length. A piece met before in the same call is taken from a small cache. */
 #include "tokenizer/internal.h"
 
 #include <string.h>
@@ -12,7 +12,8 @@ enum { SCAN_SYMBOLS = 32 };
 plim_status plim_run_push(plim_run *run, uint32_t id, plim_error *err)
 {
     if (run->count == run->cap) {
-        plim_status status = plim_grow(run->alloc, &run->ids, &run->cap, run->count + 1, sizeof *run->ids, err);
+        plim_status status =
+            plim_grow(run->alloc, &run->ids, &run->cap, run->count + 1, sizeof *run->ids, err);
         if (status)
             return status;
     }
@@ -84,7 +85,8 @@ static plim_status heap_push(plim_run *run, uint32_t rank, uint32_t position, pl
 
 static plim_status push_pair(plim_run *run, uint32_t left, uint32_t right, plim_error *err)
 {
-    uint32_t rank = plim_merges_rank(&run->tok->merges, run->symbols.id[left], run->symbols.id[right]);
+    uint32_t rank =
+        plim_merges_rank(&run->tok->merges, run->symbols.id[left], run->symbols.id[right]);
     return rank == PLIM_TOK_NONE ? PLIM_OK : heap_push(run, rank, left, err);
 }
 
@@ -156,9 +158,10 @@ static plim_status reserve_symbols(plim_run *run, size_t need, plim_error *err)
 
 /* ---- a piece ---- */
 
-/* The ids of single bytes into id[]; a byte without one is unk (fused with its neighbours if so asked),
- * or nothing where there is no unk. */
-static uint32_t first_symbols(const plim_tok *tok, const unsigned char *bytes, size_t count, uint32_t *id)
+/* The ids of single bytes into id[]; a byte without one is unk (fused with its neighbours if so
+ * asked), or nothing where there is no unk. */
+static uint32_t first_symbols(const plim_tok *tok, const unsigned char *bytes, size_t count,
+                              uint32_t *id)
 {
     uint32_t n = 0;
     bool after_unk = false;
@@ -177,12 +180,14 @@ static uint32_t first_symbols(const plim_tok *tok, const unsigned char *bytes, s
 }
 
 /* ignore_merges: the id of a piece that is a token as it stands. */
-static plim_status whole_piece(plim_run *run, const char *bytes, size_t count, uint32_t *id, plim_error *err)
+static plim_status whole_piece(plim_run *run, const char *bytes, size_t count, uint32_t *id,
+                               plim_error *err)
 {
     *id = PLIM_TOK_NONE;
     if (count > run->tok->vocab.longest)
         return PLIM_OK;
-    plim_status status = plim_grow(run->alloc, &run->spelled.data, &run->spelled.cap, 2 * count, 1, err);
+    plim_status status =
+        plim_grow(run->alloc, &run->spelled.data, &run->spelled.cap, 2 * count, 1, err);
     if (status)
         return status;
     size_t length = 0;
@@ -204,11 +209,13 @@ static plim_status encode_piece(plim_run *run, const char *bytes, size_t count, 
     }
     if (count <= SCAN_SYMBOLS && !run->tok->vocab.duplicate_ids) {
         uint32_t id[SCAN_SYMBOLS];
-        return merge_by_scan(run, id, first_symbols(run->tok, (const unsigned char *)bytes, count, id), err);
+        return merge_by_scan(run, id,
+                             first_symbols(run->tok, (const unsigned char *)bytes, count, id), err);
     }
     if ((status = reserve_symbols(run, count, err)))
         return status;
-    return merge_by_heap(run, first_symbols(run->tok, (const unsigned char *)bytes, count, run->symbols.id), err);
+    return merge_by_heap(
+        run, first_symbols(run->tok, (const unsigned char *)bytes, count, run->symbols.id), err);
 }
 
 static uint32_t hash_piece(const char *bytes, size_t count)

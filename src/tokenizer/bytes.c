@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * GPT-2's byte-level alphabet: each byte has a visible character, so that a vocabulary of bytes can be
- * written as text.  Printable bytes stand for themselves, the other 68 for U+0100 and on, in order. */
+ * GPT-2's byte-level alphabet: each byte has a visible character, so that a vocabulary of bytes can
+ * be written as text.  Printable bytes stand for themselves, the other 68 for U+0100 and on, in
+ * order. */
 #include "tokenizer/internal.h"
 
 static bool is_printable(unsigned byte)
@@ -47,6 +48,8 @@ unsigned plim_alphabet_decode(const char *text, size_t bytes, unsigned char *byt
     }
     if (code > 0x143)
         return 0;
-    *byte = (unsigned char)(code <= 0x120 ? code - 0x100 : code == 0x143 ? 0xAD : code - 0x121 + 0x7F);
+    *byte = (unsigned char)(code <= 0x120   ? code - 0x100
+                            : code == 0x143 ? 0xAD
+                                            : code - 0x121 + 0x7F);
     return 2;
 }

@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The settings beside a tokenizer that change ids: the added and special tokens of tokenizer_config.json, or of the
- * older special_tokens_map.json and added_tokens.json.  What is read here follows Transformers 5:
- * added_tokens_decoder may change the flags of a token, a named special token is always special, and one that
- * is nowhere else gets a new id.  (add_bos_token counts for vocab.json + merges.txt only: tokenizer.json
- * has a template of its own.) */
+ * The settings beside a tokenizer that change ids: the added and special tokens of
+ * tokenizer_config.json, or of the older special_tokens_map.json and added_tokens.json.  What is
+ * read here follows Transformers 5: added_tokens_decoder may change the flags of a token, a named
+ * special token is always special, and one that is nowhere else gets a new id.  (add_bos_token
+ * counts for vocab.json + merges.txt only: tokenizer.json has a template of its own.) */
 #include <string.h>
 
 #include "base/num.h"
 #include "tokenizer/load.h"
 
-static const char *const named_keys[PLIM_NAMED_COUNT] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                                         "pad_token", "cls_token", "mask_token"};
+static const char *const named_keys[PLIM_NAMED_COUNT] = {
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
 
 /* The text of an added token: a string, into the arena. */
 static plim_status read_text(plim_tok_config *config, plim_json *json, plim_json_event event,
                              plim_added_token *token, plim_error *err)
 {
     size_t bytes;
-    plim_status status =
-        plim_json_string(json, event, "the content of a token", config->arena, &token->text, &bytes, err);
+    plim_status status = plim_json_string(json, event, "the content of a token", config->arena,
+                                          &token->text, &bytes, err);
     if (!status && bytes > PLIM_TOK_MAX_ADDED_BYTES)
-        status = plim_json_fail(json, err, PLIM_E_LIMIT, "a token of %zu bytes, the limit is %d", bytes,
-                                PLIM_TOK_MAX_ADDED_BYTES);
+        status = plim_json_fail(json, err, PLIM_E_LIMIT, "a token of %zu bytes, the limit is %d",
+                                bytes, PLIM_TOK_MAX_ADDED_BYTES);
     token->bytes = status ? 0 : (uint32_t)bytes;
     return status;
 }
 
 /* {"content": ..., flags}: flags that are not said are false, normalized is !special. */
-static plim_status read_token_object(plim_tok_config *config, plim_json *json, plim_added_token *token,
-                                     plim_error *err)
+static plim_status read_token_object(plim_tok_config *config, plim_json *json,
+                                     plim_added_token *token, plim_error *err)
 {
     int normalized = -1;
     for (;;) {
@@ -52,7 +52,8 @@ static plim_status read_token_object(plim_tok_config *config, plim_json *json, p
             status = plim_json_bool(json, event, key, &flag, err);
             normalized = flag;
         } else {
-            status = field ? plim_json_bool(json, event, key, field, err) : plim_json_skip(json, err);
+            status =
+                field ? plim_json_bool(json, event, key, field, err) : plim_json_skip(json, err);
         }
         if (status)
             return status;
@@ -86,7 +87,8 @@ static plim_status add_extra(plim_tok_config *config, plim_json *json, plim_json
     plim_status status = read_special(config, json, event, &token, err);
     if (status || !token.text)
         return status;
-    if ((status = plim_grow(alloc, &config->extra, &config->extra_cap, config->extra_count + 1, sizeof token, err)))
+    if ((status = plim_grow(alloc, &config->extra, &config->extra_cap, config->extra_count + 1,
+                            sizeof token, err)))
         return status;
     config->extra[config->extra_count++] = token;
     return PLIM_OK;
@@ -111,11 +113,11 @@ static plim_status read_extra(plim_tok_config *config, plim_json *json, plim_jso
 }
 
 /* In the order of the ids. */
-static plim_status add_listed(plim_tok_config *config, const plim_alloc *alloc, const plim_added_token *token,
-                              uint64_t order, plim_error *err)
+static plim_status add_listed(plim_tok_config *config, const plim_alloc *alloc,
+                              const plim_added_token *token, uint64_t order, plim_error *err)
 {
-    plim_status status = plim_grow(alloc, &config->listed, &config->listed_cap, config->listed_count + 1,
-                                   sizeof *config->listed, err);
+    plim_status status = plim_grow(alloc, &config->listed, &config->listed_cap,
+                                   config->listed_count + 1, sizeof *config->listed, err);
     if (status)
         return status;
     size_t at = config->listed_count++;
@@ -143,15 +145,16 @@ static plim_status read_listed(plim_tok_config *config, plim_json *json, plim_js
         if (status || end)
             return status;
         if (event != PLIM_JSON_OBJECT || !plim_parse_u64(key, strlen(key), &order))
-            return plim_json_fail(json, err, PLIM_E_FORMAT, "added_tokens_decoder must map ids to tokens");
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "added_tokens_decoder must map ids to tokens");
         if ((status = read_token_object(config, json, &token, err)) ||
             (status = add_listed(config, alloc, &token, order, err)))
             return status;
     }
 }
 
-static plim_status read_member(plim_tok_config *config, plim_json *json, const char *key, plim_json_event event,
-                               const plim_alloc *alloc, plim_error *err)
+static plim_status read_member(plim_tok_config *config, plim_json *json, const char *key,
+                               plim_json_event event, const plim_alloc *alloc, plim_error *err)
 {
     size_t bytes, length = strlen(key);
     for (int i = 0; i < PLIM_NAMED_COUNT; i++)
@@ -172,14 +175,16 @@ static plim_status read_member(plim_tok_config *config, plim_json *json, const c
         config->add_eos_token = flag;
     else if (is_flag && !strcmp(key, "split_special_tokens"))
         config->split_special_tokens = flag;
-    else if (event == PLIM_JSON_STRING && (!strcmp(key, "tokenizer_class") || !strcmp(key, "model_type"))) {
+    else if (event == PLIM_JSON_STRING &&
+             (!strcmp(key, "tokenizer_class") || !strcmp(key, "model_type"))) {
         const char *text = plim_json_text(json, &bytes);
         char *to = key[0] == 't' ? config->tokenizer_class : config->model_type;
         bytes = bytes < 63 ? bytes : 63;
         memcpy(to, text, bytes);
         to[bytes] = 0;
     } else if (event == PLIM_JSON_STRING && length > 6 && !strcmp(key + length - 6, "_token"))
-        return add_extra(config, json, event, alloc, err); /* "image_token": a special token of one model */
+        return add_extra(config, json, event, alloc,
+                         err); /* "image_token": a special token of one model */
     return plim_json_skip(json, err);
 }
 
@@ -200,8 +205,9 @@ static plim_status read_added_file(plim_tok_config *config, plim_json *json, pli
             (status = plim_json_u64(json, "the id of a token", UINT32_MAX, &order, err)))
             return status;
         for (int i = 0; i < PLIM_NAMED_COUNT; i++)
-            token.special = token.special || (config->named[i].text && config->named[i].bytes == token.bytes &&
-                                              !memcmp(config->named[i].text, token.text, token.bytes));
+            token.special =
+                token.special || (config->named[i].text && config->named[i].bytes == token.bytes &&
+                                  !memcmp(config->named[i].text, token.text, token.bytes));
         token.normalized = !token.special;
         if ((status = add_listed(config, alloc, &token, order, err)))
             return status;
@@ -220,21 +226,24 @@ static plim_status read_members(plim_tok_config *config, plim_json *json, which_
     if (which == ADDED_TOKENS)
         return read_added_file(config, json, event, alloc, err);
     if (event != PLIM_JSON_OBJECT)
-        return plim_json_fail(json, err, PLIM_E_FORMAT, "must be an object, found %s", plim_json_event_name(event));
+        return plim_json_fail(json, err, PLIM_E_FORMAT, "must be an object, found %s",
+                              plim_json_event_name(event));
     for (;;) {
         char key[64];
         bool end;
         if ((status = plim_json_member(json, key, sizeof key, &event, &end, err)) || end)
             return status;
         bool wanted = (which == MODEL_CONFIG) == !strcmp(key, "model_type");
-        status = wanted ? read_member(config, json, key, event, alloc, err) : plim_json_skip(json, err);
+        status =
+            wanted ? read_member(config, json, key, event, alloc, err) : plim_json_skip(json, err);
         if (status)
             return status;
     }
 }
 
-static plim_status read_file(plim_tok_config *config, const plim_alloc *alloc, const char *directory,
-                             const char *name, which_file which, plim_error *err)
+static plim_status read_file(plim_tok_config *config, const plim_alloc *alloc,
+                             const char *directory, const char *name, which_file which,
+                             plim_error *err)
 {
     char path[4096];
     plim_json *json;
@@ -254,15 +263,18 @@ static plim_status read_file(plim_tok_config *config, const plim_alloc *alloc, c
     return status;
 }
 
-plim_status plim_tok_config_read(plim_tok_config *config, plim_tok *tok, const char *directory, plim_error *err)
+plim_status plim_tok_config_read(plim_tok_config *config, plim_tok *tok, const char *directory,
+                                 plim_error *err)
 {
-    *config = (plim_tok_config){.arena = &tok->arena, .add_prefix_space = -1, .add_bos_token = -1,
-                                .add_eos_token = -1};
-    plim_status status = read_file(config, tok->alloc, directory, "tokenizer_config.json", SETTINGS, err);
+    *config = (plim_tok_config){
+        .arena = &tok->arena, .add_prefix_space = -1, .add_bos_token = -1, .add_eos_token = -1};
+    plim_status status =
+        read_file(config, tok->alloc, directory, "tokenizer_config.json", SETTINGS, err);
     if (!status && !config->listed_said) {
         status = read_file(config, tok->alloc, directory, "special_tokens_map.json", SETTINGS, err);
         if (!status)
-            status = read_file(config, tok->alloc, directory, "added_tokens.json", ADDED_TOKENS, err);
+            status =
+                read_file(config, tok->alloc, directory, "added_tokens.json", ADDED_TOKENS, err);
     }
     if (!status)
         status = read_file(config, tok->alloc, directory, "config.json", MODEL_CONFIG, err);
@@ -273,7 +285,8 @@ plim_status plim_tok_config_read(plim_tok_config *config, plim_tok *tok, const c
 static plim_status add_special(plim_tok *tok, const plim_added_token *special, plim_error *err)
 {
     plim_added_token token = *special;
-    uint32_t id = tok->added.started ? plim_vocab_find(&tok->added.by_text, token.text, token.bytes) : PLIM_TOK_NONE;
+    uint32_t id = tok->added.started ? plim_vocab_find(&tok->added.by_text, token.text, token.bytes)
+                                     : PLIM_TOK_NONE;
     const plim_added_token *have = id == PLIM_TOK_NONE ? NULL : plim_added_by_id(&tok->added, id);
     if (have && have->bytes == token.bytes && !memcmp(have->text, token.text, token.bytes))
         token = *have;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ids back to text, whole or one by one: the whole is the stream of its tokens.  A token of the byte-level alphabet
- * gives its bytes, one with any other character gives its text as it stands; the bytes are read as UTF-8, at
- * most three of them wait for the next token. */
+ * Ids back to text, whole or one by one: the whole is the stream of its tokens.  A token of the
+ * byte-level alphabet gives its bytes, one with any other character gives its text as it stands;
+ * the bytes are read as UTF-8, at most three of them wait for the next token. */
 #include <string.h>
 
 #include "base/utf8.h"
@@ -41,7 +41,8 @@ bool plim_tok_is_special(const plim_tok *tok, int32_t id)
 int32_t plim_tok_find(const plim_tok *tok, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < tok->added.count; i++)
-        if (tok->added.items[i].bytes == bytes && memcmp(tok->added.items[i].text, text, bytes) == 0)
+        if (tok->added.items[i].bytes == bytes &&
+            memcmp(tok->added.items[i].text, text, bytes) == 0)
             return (int32_t)tok->added.items[i].id;
     for (uint32_t id = 0; id < tok->vocab.size; id++) {
         size_t length;
@@ -71,9 +72,10 @@ static plim_status sink_put(sink *out, const char *text, size_t bytes, plim_erro
     return PLIM_OK;
 }
 
-/* Add bytes behind what is pending; ill-formed ones become U+FFFD, an unfinished character stays pending. */
-static plim_status put_bytes(plim_tok_decoder *decoder, sink *out, const unsigned char *bytes, size_t count,
-                             plim_error *err)
+/* Add bytes behind what is pending; ill-formed ones become U+FFFD, an unfinished character stays
+ * pending. */
+static plim_status put_bytes(plim_tok_decoder *decoder, sink *out, const unsigned char *bytes,
+                             size_t count, plim_error *err)
 {
     plim_status status = PLIM_OK;
     char window[8];
@@ -114,8 +116,8 @@ static plim_status put_bytes(plim_tok_decoder *decoder, sink *out, const unsigne
 }
 
 /* The bytes that a token stands for; its own text where a character is none of the alphabet. */
-static plim_status put_byte_level(plim_tok_decoder *decoder, sink *out, const char *text, size_t bytes,
-                                  plim_error *err)
+static plim_status put_byte_level(plim_tok_decoder *decoder, sink *out, const char *text,
+                                  size_t bytes, plim_error *err)
 {
     unsigned char byte;
     for (size_t i = 0, length; i < bytes; i += length)
@@ -179,8 +181,9 @@ static plim_status finish(sink *out, plim_error *err)
 
 /* ---- whole ---- */
 
-plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, const int32_t *ids, size_t n,
-                            bool skip_special, char **text, size_t *bytes, plim_error *err)
+plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, const int32_t *ids,
+                            size_t n, bool skip_special, char **text, size_t *bytes,
+                            plim_error *err)
 {
     plim_tok_decoder decoder;
     size_t cap = 0;
@@ -213,8 +216,8 @@ void plim_tok_decoder_init(plim_tok_decoder *decoder, const plim_tok *tok, const
     *decoder = (plim_tok_decoder){.tok = tok, .alloc = alloc, .skip_special = skip_special};
 }
 
-plim_status plim_tok_decoder_push(plim_tok_decoder *decoder, int32_t id, const char **text, size_t *bytes,
-                                  plim_error *err)
+plim_status plim_tok_decoder_push(plim_tok_decoder *decoder, int32_t id, const char **text,
+                                  size_t *bytes, plim_error *err)
 {
     sink out = {.alloc = decoder->alloc, .data = &decoder->buffer, .cap = &decoder->buffer_cap};
     *text = "";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Encoding from end to end: added tokens are cut out of the raw text, what is left is normalised, added tokens
- * that are looked for in normalised text are cut out of that, the rest is pre-tokenized and encoded; then
- * the template of the post-processor is laid around. */
+ * Encoding from end to end: added tokens are cut out of the raw text, what is left is normalised,
+ * added tokens that are looked for in normalised text are cut out of that, the rest is
+ * pre-tokenized and encoded; then the template of the post-processor is laid around. */
 #include <string.h>
 
 #include "base/utf8.h"
@@ -10,7 +10,8 @@
 
 enum { CACHE_MAX_ENTRIES = 8192, CACHE_MIN_TEXT = 1024 };
 
-/* Text with every ill-formed sequence replaced by U+FFFD, from alloc; or *out = text where there is none. */
+/* Text with every ill-formed sequence replaced by U+FFFD, from alloc; or *out = text where there is
+ * none. */
 static plim_status repair_utf8(const plim_alloc *alloc, const char *text, size_t bytes, char **copy,
                                const char **out, size_t *out_bytes, plim_error *err)
 {
@@ -44,10 +45,13 @@ static plim_status repair_utf8(const plim_alloc *alloc, const char *text, size_t
     return PLIM_OK;
 }
 
-static plim_status encode_rest(plim_run *run, const char *text, size_t bytes, bool normalized, plim_error *err);
+static plim_status encode_rest(plim_run *run, const char *text, size_t bytes, bool normalized,
+                               plim_error *err);
 
-/* Cut the tokens of one trie out of text; what lies between goes on.  (It nests once: raw, then normalised.) */
-static plim_status cut_added(plim_run *run, const char *text, size_t bytes, bool normalized, plim_error *err)
+/* Cut the tokens of one trie out of text; what lies between goes on.  (It nests once: raw, then
+ * normalised.) */
+static plim_status cut_added(plim_run *run, const char *text, size_t bytes, bool normalized,
+                             plim_error *err)
 {
     const plim_added *added = &run->tok->added;
     const plim_trie *trie = normalized ? &added->normal : &added->raw;
@@ -59,7 +63,8 @@ static plim_status cut_added(plim_run *run, const char *text, size_t bytes, bool
             return status;
         if (!match.token)
             break;
-        if (taken < match.begin && (status = encode_rest(run, text + taken, match.begin - taken, normalized, err)))
+        if (taken < match.begin &&
+            (status = encode_rest(run, text + taken, match.begin - taken, normalized, err)))
             return status;
         if ((status = plim_run_push(run, match.token->id, err)))
             return status;
@@ -69,7 +74,8 @@ static plim_status cut_added(plim_run *run, const char *text, size_t bytes, bool
     return taken < bytes ? encode_rest(run, text + taken, bytes - taken, normalized, err) : PLIM_OK;
 }
 
-static plim_status encode_rest(plim_run *run, const char *text, size_t bytes, bool normalized, plim_error *err)
+static plim_status encode_rest(plim_run *run, const char *text, size_t bytes, bool normalized,
+                               plim_error *err)
 {
     if (normalized)
         return plim_pretokenize(run, text, bytes, err);
@@ -88,7 +94,8 @@ static plim_status apply_template(plim_run *run, bool add_special, plim_error *e
         *(tok->template_ids[i] == PLIM_TEMPLATE_SEQUENCE ? &sequences : &specials) += 1;
     if (!tok->template_ids || (sequences == 1 && (!specials || !add_special)))
         return PLIM_OK;
-    if (__builtin_mul_overflow(sequences, run->count, &total) || __builtin_add_overflow(total, specials, &total))
+    if (__builtin_mul_overflow(sequences, run->count, &total) ||
+        __builtin_add_overflow(total, specials, &total))
         return plim_fail(err, PLIM_E_LIMIT, "the post-processor repeats the text too often");
     int32_t *ids = plim_new(run->alloc, total, sizeof *ids, err);
     if (!ids)
@@ -109,8 +116,8 @@ static plim_status apply_template(plim_run *run, bool add_special, plim_error *e
     return PLIM_OK;
 }
 
-static plim_status open_run(plim_run *run, const plim_tok *tok, const plim_alloc *alloc, size_t bytes,
-                            plim_error *err)
+static plim_status open_run(plim_run *run, const plim_tok *tok, const plim_alloc *alloc,
+                            size_t bytes, plim_error *err)
 {
     *run = (plim_run){.tok = tok, .alloc = alloc};
     plim_status status = plim_matcher_open(&run->matcher, alloc, err);
@@ -142,8 +149,9 @@ static void close_run(plim_run *run)
     plim_delete(alloc, run->cache);
 }
 
-plim_status plim_tok_encode(const plim_tok *tok, const plim_alloc *scratch, const char *text, size_t bytes,
-                            bool add_special, int32_t **ids, size_t *count, plim_error *err)
+plim_status plim_tok_encode(const plim_tok *tok, const plim_alloc *scratch, const char *text,
+                            size_t bytes, bool add_special, int32_t **ids, size_t *count,
+                            plim_error *err)
 {
     plim_run run;
     char *copy = NULL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of tokenizer/ share: the tokenizer as it lies in memory, and the state of one encode call.
- * The way of a text: added.c cuts out added tokens, normalize.c normalises the rest, pretokenize.c cuts it
- * into pieces, bpe.c turns a piece into ids, encode.c holds them together and applies the template. */
+ * What the files of tokenizer/ share: the tokenizer as it lies in memory, and the state of one
+ * encode call. The way of a text: added.c cuts out added tokens, normalize.c normalises the rest,
+ * pretokenize.c cuts it into pieces, bpe.c turns a piece into ids, encode.c holds them together and
+ * applies the template. */
 #ifndef PLIM_TOKENIZER_INTERNAL_H
 #define PLIM_TOKENIZER_INTERNAL_H
 
@@ -11,17 +12,17 @@
 
 #include "tokenizer/tokenizer.h"
 
-#define PLIM_TOK_NONE UINT32_MAX
-#define PLIM_TOK_ID_BITS 21 /* two ids and a rank share 64 bits */
-#define PLIM_TOK_RANK_BITS 22
-#define PLIM_TOK_MAX_ID ((1u << PLIM_TOK_ID_BITS) - 1)
-#define PLIM_TOK_MAX_MERGES ((1u << PLIM_TOK_RANK_BITS) - 1)
-#define PLIM_TOK_MAX_STEPS 16      /* of the pre-tokenizer, sequences flattened */
-#define PLIM_TOK_MAX_TEMPLATE 4096 /* ids and sequences of the post-processor */
-#define PLIM_TOK_MAX_ADDED_BYTES 4096
+#define PLIM_TOK_NONE              UINT32_MAX
+#define PLIM_TOK_ID_BITS           21 /* two ids and a rank share 64 bits */
+#define PLIM_TOK_RANK_BITS         22
+#define PLIM_TOK_MAX_ID            ((1u << PLIM_TOK_ID_BITS) - 1)
+#define PLIM_TOK_MAX_MERGES        ((1u << PLIM_TOK_RANK_BITS) - 1)
+#define PLIM_TOK_MAX_STEPS         16   /* of the pre-tokenizer, sequences flattened */
+#define PLIM_TOK_MAX_TEMPLATE      4096 /* ids and sequences of the post-processor */
+#define PLIM_TOK_MAX_ADDED_BYTES   4096
 #define PLIM_TOK_MAX_PATTERN_BYTES 65536
-#define PLIM_TOK_STRING_BYTES ((size_t)4 << 20) /* longest string of a tokenizer file */
-#define PLIM_TOK_FILE_BYTES ((uint64_t)1 << 30)
+#define PLIM_TOK_STRING_BYTES      ((size_t)4 << 20) /* longest string of a tokenizer file */
+#define PLIM_TOK_FILE_BYTES        ((uint64_t)1 << 30)
 
 /* What to return after an allocation that filled *err (or had none to fill). */
 static inline plim_status plim_tok_nomem(const plim_error *err)
@@ -53,8 +54,10 @@ typedef struct plim_vocab {
 
 void plim_vocab_init(plim_vocab *vocab, const plim_alloc *alloc);
 void plim_vocab_free(plim_vocab *vocab);
-/* The last id of a string wins, as in a JSON object read by Hugging Face.  id <= PLIM_TOK_MAX_ID. */
-plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id, plim_error *err);
+/* The last id of a string wins, as in a JSON object read by Hugging Face.  id <= PLIM_TOK_MAX_ID.
+ */
+plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
+                           plim_error *err);
 /* NONE when it is not there, or when the index was dropped by plim_vocab_finish. */
 uint32_t plim_vocab_find(const plim_vocab *vocab, const char *text, size_t bytes);
 const char *plim_vocab_text(const plim_vocab *vocab, uint32_t id, size_t *bytes);
@@ -89,7 +92,8 @@ static inline uint32_t plim_merges_home(uint64_t key, uint32_t slot_count)
 static inline uint32_t plim_merges_rank(const plim_merges *merges, uint32_t left, uint32_t right)
 {
     uint64_t key = (uint64_t)left << PLIM_TOK_ID_BITS | right;
-    for (uint32_t i = plim_merges_home(key, merges->slot_count);; i = i + 1 == merges->slot_count ? 0 : i + 1) {
+    for (uint32_t i = plim_merges_home(key, merges->slot_count);;
+         i = i + 1 == merges->slot_count ? 0 : i + 1) {
         uint64_t slot = merges->slots[i];
         if (slot >> PLIM_TOK_RANK_BITS == key)
             return (uint32_t)(slot & PLIM_TOK_MAX_MERGES);
@@ -102,11 +106,11 @@ static inline uint32_t plim_merges_rank(const plim_merges *merges, uint32_t left
 
 typedef struct plim_regex plim_regex;
 
-/* `pattern` in Oniguruma's Ruby syntax (what Hugging Face reads); `literal`: text to be found as it is.
- * Errors say where.file, where.offset.  UNSUP: a construct that is not translated; FORMAT: no pattern at
- * all; LIMIT: too large. */
-plim_status plim_regex_open(plim_regex **out, const plim_alloc *alloc, const char *pattern, size_t bytes,
-                            bool literal, plim_where where, plim_error *err);
+/* `pattern` in Oniguruma's Ruby syntax (what Hugging Face reads); `literal`: text to be found as it
+ * is. Errors say where.file, where.offset.  UNSUP: a construct that is not translated; FORMAT: no
+ * pattern at all; LIMIT: too large. */
+plim_status plim_regex_open(plim_regex **out, const plim_alloc *alloc, const char *pattern,
+                            size_t bytes, bool literal, plim_where where, plim_error *err);
 /* A pattern in PCRE2's own syntax: for the classes of regex_translate.c. */
 plim_status plim_regex_open_raw(plim_regex **out, const plim_alloc *alloc, const char *pattern,
                                 size_t bytes, uint32_t options, plim_where where, plim_error *err);
@@ -130,18 +134,22 @@ typedef struct plim_matcher {
 plim_status plim_matcher_open(plim_matcher *matcher, const plim_alloc *alloc, plim_error *err);
 void plim_matcher_close(plim_matcher *matcher);
 
-/* The first match of valid UTF-8 text[bytes] at or after `from`: *begin and *end, or *begin = SIZE_MAX. */
+/* The first match of valid UTF-8 text[bytes] at or after `from`: *begin and *end, or *begin =
+ * SIZE_MAX. */
 plim_status plim_regex_search(const plim_regex *regex, plim_matcher *matcher, const char *text,
-                              size_t bytes, size_t from, size_t *begin, size_t *end, plim_error *err);
+                              size_t bytes, size_t from, size_t *begin, size_t *end,
+                              plim_error *err);
 
 /* regex_translate.c: Ruby syntax to PCRE2's, with Unicode 16's classes.  *out from alloc. */
 plim_status plim_regex_translate(char **out, size_t *out_bytes, const plim_alloc *alloc,
-                                 const char *pattern, size_t bytes, plim_where where, plim_error *err);
+                                 const char *pattern, size_t bytes, plim_where where,
+                                 plim_error *err);
 
-/* Patterns of character classes that Rust's tables define: `char::is_numeric`, `is_punc` of Punctuation, and
- * \w of the regex crate (for single_word).  In PCRE2's syntax. */
+/* Patterns of character classes that Rust's tables define: `char::is_numeric`, `is_punc` of
+ * Punctuation, and \w of the regex crate (for single_word).  In PCRE2's syntax. */
 typedef enum plim_class { PLIM_CLASS_NUMERIC, PLIM_CLASS_PUNCTUATION, PLIM_CLASS_WORD } plim_class;
-plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_class which, plim_error *err);
+plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_class which,
+                             plim_error *err);
 
 /* ---- added.c: added tokens ---- */
 
@@ -149,8 +157,8 @@ typedef struct plim_added_token {
     const char *text; /* content, in the arena of the tokenizer */
     uint32_t bytes;
     uint32_t id;
-    const char *normal; /* content as the normalizer leaves it: what is looked for when `normalized`, and
-                           what decoding reads */
+    const char *normal; /* content as the normalizer leaves it: what is looked for when
+                           `normalized`, and what decoding reads */
     uint32_t normal_bytes;
     bool single_word, lstrip, rstrip, normalized, special;
     bool skip; /* left out by skip_special: special, or its normalized form is */
@@ -223,14 +231,14 @@ struct plim_tok {
     bool split_special; /* special tokens in a text are text */
     plim_step steps[PLIM_TOK_MAX_STEPS];
     unsigned step_count;
-    bool alphabet_last; /* the last step is ALPHABET and was left out: pieces are bytes */
+    bool alphabet_last;    /* the last step is ALPHABET and was left out: pieces are bytes */
     int32_t *template_ids; /* PLIM_TEMPLATE_SEQUENCE: the text; NULL: the text alone */
     size_t template_count;
     plim_decoder_kind decoder;
 };
 
-/* Add a token as Hugging Face's add_tokens does: the id is the vocabulary's or the next free one.  `token` is
- * copied, its text must live in the arena; id, normal and skip are set here. */
+/* Add a token as Hugging Face's add_tokens does: the id is the vocabulary's or the next free one.
+ * `token` is copied, its text must live in the arena; id, normal and skip are set here. */
 plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_error *err);
 /* Normalise the contents, build the tries.  FORMAT: two tokens with one normalized form. */
 plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err);
@@ -247,7 +255,7 @@ unsigned plim_alphabet_decode(const char *text, size_t bytes, unsigned char *byt
 /* ---- one call of encode ---- */
 
 #define PLIM_CACHE_KEY_BYTES 22
-#define PLIM_CACHE_IDS 10
+#define PLIM_CACHE_IDS       10
 
 /* A piece that was met before in this call. */
 typedef struct plim_cache_entry {
@@ -274,7 +282,7 @@ typedef struct plim_run {
     plim_matcher matcher;
     int32_t *ids;
     size_t count, cap;
-    plim_buffer normal; /* the segment, normalised */
+    plim_buffer normal;      /* the segment, normalised */
     struct plim_mark *marks; /* code points being ordered */
     size_t mark_cap;
     plim_buffer step[PLIM_TOK_MAX_STEPS];
@@ -288,8 +296,8 @@ typedef struct plim_run {
 plim_status plim_run_push(plim_run *run, uint32_t id, plim_error *err);
 
 /* normalize.c: NFC of text[bytes]; *out is text itself where nothing changes, else run->normal. */
-plim_status plim_normalize(plim_run *run, const char *text, size_t bytes, const char **out, size_t *out_bytes,
-                           plim_error *err);
+plim_status plim_normalize(plim_run *run, const char *text, size_t bytes, const char **out,
+                           size_t *out_bytes, plim_error *err);
 
 /* pretokenize.c: cut text[bytes] and encode the pieces. */
 plim_status plim_pretokenize(plim_run *run, const char *text, size_t bytes, plim_error *err);

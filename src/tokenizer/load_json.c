@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tokenizer.json from top to bottom, streamed: no tree, whatever the order of its keys.  Truncation and padding
- * are the caller's affair, as in Transformers. */
+ * tokenizer.json from top to bottom, streamed: no tree, whatever the order of its keys.  Truncation
+ * and padding are the caller's affair, as in Transformers. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,16 +10,18 @@
 
 /* ---- reading JSON ---- */
 
-plim_status plim_tok_json_open(plim_json **out, const plim_alloc *alloc, const char *path, plim_error *err)
+plim_status plim_tok_json_open(plim_json **out, const plim_alloc *alloc, const char *path,
+                               plim_error *err)
 {
-    /* Keys of a vocabulary are too many to be remembered for comparison; the last of equals wins there, as in
-     * Hugging Face, and the readers here refuse what may come only once. */
-    plim_json_limits limits = {.depth = 64, .string_bytes = PLIM_TOK_STRING_BYTES, .keep_duplicates = true};
+    /* Keys of a vocabulary are too many to be remembered for comparison; the last of equals wins
+     * there, as in Hugging Face, and the readers here refuse what may come only once. */
+    plim_json_limits limits = {
+        .depth = 64, .string_bytes = PLIM_TOK_STRING_BYTES, .keep_duplicates = true};
     return plim_json_open_path(out, alloc, path, PLIM_TOK_FILE_BYTES, &limits, err);
 }
 
-plim_status plim_json_member(plim_json *json, char *key, size_t cap, plim_json_event *event, bool *end,
-                             plim_error *err)
+plim_status plim_json_member(plim_json *json, char *key, size_t cap, plim_json_event *event,
+                             bool *end, plim_error *err)
 {
     plim_status status = plim_json_next(json, event, err);
     *end = !status && *event == PLIM_JSON_OBJECT_END;
@@ -33,8 +35,8 @@ plim_status plim_json_member(plim_json *json, char *key, size_t cap, plim_json_e
     return plim_json_next(json, event, err);
 }
 
-plim_status plim_json_bool(const plim_json *json, plim_json_event event, const char *what, bool *out,
-                           plim_error *err)
+plim_status plim_json_bool(const plim_json *json, plim_json_event event, const char *what,
+                           bool *out, plim_error *err)
 {
     if (event != PLIM_JSON_TRUE && event != PLIM_JSON_FALSE)
         return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must be true or false, found %s", what,
@@ -43,8 +45,8 @@ plim_status plim_json_bool(const plim_json *json, plim_json_event event, const c
     return PLIM_OK;
 }
 
-plim_status plim_json_string(const plim_json *json, plim_json_event event, const char *what, plim_arena *arena,
-                             const char **out, size_t *bytes, plim_error *err)
+plim_status plim_json_string(const plim_json *json, plim_json_event event, const char *what,
+                             plim_arena *arena, const char **out, size_t *bytes, plim_error *err)
 {
     if (event != PLIM_JSON_STRING)
         return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must be a string, found %s", what,
@@ -54,8 +56,8 @@ plim_status plim_json_string(const plim_json *json, plim_json_event event, const
     return *out ? PLIM_OK : plim_tok_nomem(err);
 }
 
-plim_status plim_loader_fail(const plim_loader *loader, plim_error *err, plim_status code, int64_t offset,
-                             const char *format, ...)
+plim_status plim_loader_fail(const plim_loader *loader, plim_error *err, plim_status code,
+                             int64_t offset, const char *format, ...)
 {
     char message[512];
     va_list args;
@@ -77,16 +79,27 @@ void plim_loader_free(plim_loader *loader)
 
 /* ---- added_tokens ---- */
 
-enum { HAS_ID = 1, HAS_CONTENT = 2, HAS_SINGLE = 4, HAS_LEFT = 8, HAS_RIGHT = 16, HAS_NORMAL = 32, HAS_SPECIAL = 64 };
+enum {
+    HAS_ID = 1,
+    HAS_CONTENT = 2,
+    HAS_SINGLE = 4,
+    HAS_LEFT = 8,
+    HAS_RIGHT = 16,
+    HAS_NORMAL = 32,
+    HAS_SPECIAL = 64
+};
 
-static plim_status read_added_field(plim_loader *loader, plim_added_token *token, unsigned *has, const char *key,
-                                    plim_json_event event, plim_error *err)
+static plim_status read_added_field(plim_loader *loader, plim_added_token *token, unsigned *has,
+                                    const char *key, plim_json_event event, plim_error *err)
 {
     static const struct {
         const char *name;
         unsigned bit;
-    } flags[] = {{"single_word", HAS_SINGLE},   {"lstrip", HAS_LEFT},     {"rstrip", HAS_RIGHT},
-                 {"normalized", HAS_NORMAL}, {"special", HAS_SPECIAL}};
+    } flags[] = {{"single_word", HAS_SINGLE},
+                 {"lstrip", HAS_LEFT},
+                 {"rstrip", HAS_RIGHT},
+                 {"normalized", HAS_NORMAL},
+                 {"special", HAS_SPECIAL}};
     bool *const fields[] = {&token->single_word, &token->lstrip, &token->rstrip, &token->normalized,
                             &token->special};
     plim_json *json = loader->json;
@@ -94,11 +107,13 @@ static plim_status read_added_field(plim_loader *loader, plim_added_token *token
     if (!strcmp(key, "content")) {
         size_t bytes;
         *has |= HAS_CONTENT;
-        if (event == PLIM_JSON_STRING && (plim_json_text(json, &bytes), bytes > PLIM_TOK_MAX_ADDED_BYTES))
-            return plim_json_fail(json, err, PLIM_E_LIMIT, "added token of %zu bytes, the limit is %d", bytes,
+        if (event == PLIM_JSON_STRING &&
+            (plim_json_text(json, &bytes), bytes > PLIM_TOK_MAX_ADDED_BYTES))
+            return plim_json_fail(json, err, PLIM_E_LIMIT,
+                                  "added token of %zu bytes, the limit is %d", bytes,
                                   PLIM_TOK_MAX_ADDED_BYTES);
-        status = plim_json_string(json, event, "the content of an added token", &loader->tok->arena, &token->text,
-                                  &bytes, err);
+        status = plim_json_string(json, event, "the content of an added token", &loader->tok->arena,
+                                  &token->text, &bytes, err);
         token->bytes = status ? 0 : (uint32_t)bytes;
         return status;
     }
@@ -106,11 +121,13 @@ static plim_status read_added_field(plim_loader *loader, plim_added_token *token
         uint64_t id;
         *has |= HAS_ID;
         if (event != PLIM_JSON_NUMBER)
-            return plim_json_fail(json, err, PLIM_E_FORMAT, "the id of an added token must be a number");
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "the id of an added token must be a number");
         if ((status = plim_json_u64(json, "the id of an added token", UINT64_MAX, &id, err)))
             return status;
         if (id > UINT32_MAX)
-            return plim_json_fail(json, err, PLIM_E_FORMAT, "the id of an added token must be below 2^32");
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "the id of an added token must be below 2^32");
         token->id = (uint32_t)id;
         return PLIM_OK;
     }
@@ -143,9 +160,10 @@ static plim_status read_added(plim_loader *loader, plim_json_event event, plim_e
                 return status;
         }
         if (has != (2 * HAS_SPECIAL - 1))
-            return plim_json_fail(json, err, PLIM_E_FORMAT, "an added token lacks content, id or a flag");
-        if ((status = plim_grow(loader->tok->alloc, &loader->added, &loader->added_cap, loader->added_count + 1,
-                                sizeof token, err)))
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "an added token lacks content, id or a flag");
+        if ((status = plim_grow(loader->tok->alloc, &loader->added, &loader->added_cap,
+                                loader->added_count + 1, sizeof token, err)))
             return status;
         loader->added[loader->added_count++] = token;
     }
@@ -159,10 +177,12 @@ static plim_status add_tokens(plim_loader *loader, plim_error *err)
         plim_status status = plim_added_add(tok, token, err);
         if (status)
             return status;
-        uint32_t id = token->bytes ? plim_vocab_find(&tok->added.by_text, token->text, token->bytes) : token->id;
+        uint32_t id = token->bytes ? plim_vocab_find(&tok->added.by_text, token->text, token->bytes)
+                                   : token->id;
         if (id != token->id)
-            plim_log_line(loader->log, PLIM_LOG_WARN, "%s: added token \"%.64s\" has id %u, not %u as written",
-                          loader->path, token->text, id, token->id);
+            plim_log_line(loader->log, PLIM_LOG_WARN,
+                          "%s: added token \"%.64s\" has id %u, not %u as written", loader->path,
+                          token->text, id, token->id);
     }
     return PLIM_OK;
 }
@@ -189,7 +209,8 @@ static const struct {
                {"decoder", plim_load_decoder},
                {"model", plim_load_model}};
 
-static plim_status read_members(plim_loader *loader, unsigned *seen, bool only_model, plim_error *err)
+static plim_status read_members(plim_loader *loader, unsigned *seen, bool only_model,
+                                plim_error *err)
 {
     plim_status status = plim_json_expect(loader->json, PLIM_JSON_OBJECT, "tokenizer.json", err);
     if (status)
@@ -230,10 +251,11 @@ static plim_status read_file(plim_loader *loader, bool only_model, plim_error *e
     return status;
 }
 
-plim_status plim_load_json(plim_tok *tok, const char *path, const plim_log *log, bool *lone_byte_level,
-                           plim_error *err)
+plim_status plim_load_json(plim_tok *tok, const char *path, const plim_log *log,
+                           bool *lone_byte_level, plim_error *err)
 {
-    plim_loader loader = {.tok = tok, .log = log, .path = path, .added_offset = -1, .model_offset = -1};
+    plim_loader loader = {
+        .tok = tok, .log = log, .path = path, .added_offset = -1, .model_offset = -1};
     plim_arena_init(&loader.scratch, tok->alloc);
     plim_status status = read_file(&loader, false, err);
     if (!status && loader.merges_wait)
@@ -241,8 +263,9 @@ plim_status plim_load_json(plim_tok *tok, const char *path, const plim_log *log,
     if (!status)
         status = plim_load_model_finish(&loader, err);
     if (!status && !loader.byte_level)
-        status = plim_loader_fail(&loader, err, PLIM_E_UNSUP, loader.model_offset,
-                                  "a BPE model without a ByteLevel pre_tokenizer is not supported (yet)");
+        status = plim_loader_fail(
+            &loader, err, PLIM_E_UNSUP, loader.model_offset,
+            "a BPE model without a ByteLevel pre_tokenizer is not supported (yet)");
     if (!status)
         status = add_tokens(&loader, err);
     if (!status)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The BPE model of tokenizer.json: vocabulary and merges go straight into their tables as they are read. */
+ * The BPE model of tokenizer.json: vocabulary and merges go straight into their tables as they are
+ * read. */
 #include <string.h>
 
 #include "tokenizer/load.h"
@@ -17,7 +18,8 @@ plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_er
             break;
         size_t bytes;
         const char *text = plim_json_text(json, &bytes);
-        if ((status = plim_grow(loader->tok->alloc, &loader->key, &loader->key_cap, bytes + 1, 1, err)))
+        if ((status =
+                 plim_grow(loader->tok->alloc, &loader->key, &loader->key_cap, bytes + 1, 1, err)))
             return status;
         memcpy(loader->key, text, bytes);
         if ((status = plim_json_next(json, &event, err)))
@@ -28,7 +30,8 @@ plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_er
             continue;
         }
         if (event != PLIM_JSON_NUMBER)
-            return plim_json_fail(json, err, PLIM_E_FORMAT, "the id of a token must be a number, found %s",
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "the id of a token must be a number, found %s",
                                   plim_json_event_name(event));
         uint64_t id;
         if ((status = plim_json_u64(json, "the id of a token", PLIM_TOK_MAX_ID, &id, err)) ||
@@ -39,22 +42,25 @@ plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_er
     return PLIM_OK;
 }
 
-static plim_status find_part(plim_loader *loader, const char *text, size_t bytes, int64_t offset, uint32_t *id,
-                             plim_error *err)
+static plim_status find_part(plim_loader *loader, const char *text, size_t bytes, int64_t offset,
+                             uint32_t *id, plim_error *err)
 {
     *id = plim_vocab_find(&loader->tok->vocab, text, bytes);
     if (*id != PLIM_TOK_NONE)
         return PLIM_OK;
-    return plim_loader_fail(loader, err, PLIM_E_FORMAT, offset, "merge token \"%.*s\" is not in the vocabulary",
+    return plim_loader_fail(loader, err, PLIM_E_FORMAT, offset,
+                            "merge token \"%.*s\" is not in the vocabulary",
                             bytes > 64 ? 64 : (int)bytes, text);
 }
 
-/* What a merge makes: in most files the token behind that of the merge before, which saves a random look-up. */
-static plim_status find_merged(plim_loader *loader, const char *text, size_t bytes, int64_t offset, uint32_t *id,
-                               plim_error *err)
+/* What a merge makes: in most files the token behind that of the merge before, which saves a random
+ * look-up. */
+static plim_status find_merged(plim_loader *loader, const char *text, size_t bytes, int64_t offset,
+                               uint32_t *id, plim_error *err)
 {
     const plim_vocab *vocab = &loader->tok->vocab;
-    uint32_t guess = loader->rule_count ? loader->rules[loader->rule_count - 1].merged + 1 : vocab->size;
+    uint32_t guess =
+        loader->rule_count ? loader->rules[loader->rule_count - 1].merged + 1 : vocab->size;
     size_t length;
     const char *have = plim_vocab_text(vocab, guess, &length);
     if (have && length == bytes && !vocab->duplicate_ids && memcmp(have, text, bytes) == 0) {
@@ -64,34 +70,39 @@ static plim_status find_merged(plim_loader *loader, const char *text, size_t byt
     return find_part(loader, text, bytes, offset, id, err);
 }
 
-plim_status plim_load_merge(plim_loader *loader, const char *left, size_t left_bytes, const char *right,
-                            size_t right_bytes, int64_t offset, plim_error *err)
+plim_status plim_load_merge(plim_loader *loader, const char *left, size_t left_bytes,
+                            const char *right, size_t right_bytes, int64_t offset, plim_error *err)
 {
     const plim_alloc *alloc = loader->tok->alloc;
     plim_merge rule;
     plim_status status;
     if (loader->rule_count >= PLIM_TOK_MAX_MERGES)
-        return plim_loader_fail(loader, err, PLIM_E_LIMIT, offset, "more than %u merges", PLIM_TOK_MAX_MERGES);
+        return plim_loader_fail(loader, err, PLIM_E_LIMIT, offset, "more than %u merges",
+                                PLIM_TOK_MAX_MERGES);
     if ((status = find_part(loader, left, left_bytes, offset, &rule.left, err)) ||
         (status = find_part(loader, right, right_bytes, offset, &rule.right, err)) ||
-        (status = plim_grow(alloc, &loader->key, &loader->key_cap, left_bytes + right_bytes + 1, 1, err)))
+        (status = plim_grow(alloc, &loader->key, &loader->key_cap, left_bytes + right_bytes + 1, 1,
+                            err)))
         return status;
     memcpy(loader->key, left, left_bytes);
     memcpy(loader->key + left_bytes, right, right_bytes);
-    if ((status = find_merged(loader, loader->key, left_bytes + right_bytes, offset, &rule.merged, err)) ||
-        (status = plim_grow(alloc, &loader->rules, &loader->rule_cap, loader->rule_count + 1, sizeof rule, err)))
+    if ((status = find_merged(loader, loader->key, left_bytes + right_bytes, offset, &rule.merged,
+                              err)) ||
+        (status = plim_grow(alloc, &loader->rules, &loader->rule_cap, loader->rule_count + 1,
+                            sizeof rule, err)))
         return status;
     loader->rules[loader->rule_count++] = rule;
     return PLIM_OK;
 }
 
-plim_status plim_load_merge_line(plim_loader *loader, const char *line, size_t bytes, int64_t offset,
-                                 plim_error *err)
+plim_status plim_load_merge_line(plim_loader *loader, const char *line, size_t bytes,
+                                 int64_t offset, plim_error *err)
 {
     const char *space = memchr(line, ' ', bytes);
     size_t left = space ? (size_t)(space - line) : bytes;
     if (!space || memchr(space + 1, ' ', bytes - left - 1))
-        return plim_loader_fail(loader, err, PLIM_E_FORMAT, offset, "merge \"%.*s\" has not exactly two parts",
+        return plim_loader_fail(loader, err, PLIM_E_FORMAT, offset,
+                                "merge \"%.*s\" has not exactly two parts",
                                 bytes > 64 ? 64 : (int)bytes, line);
     return plim_load_merge(loader, line, left, space + 1, bytes - left - 1, offset, err);
 }
@@ -107,7 +118,8 @@ static plim_status read_pair(plim_loader *loader, plim_error *err)
         return status;
     size_t left_bytes, right_bytes;
     const char *left = plim_json_text(json, &left_bytes);
-    /* The first part lives in the arena for a moment: the reader's text goes with the next event. */
+    /* The first part lives in the arena for a moment: the reader's text goes with the next event.
+     */
     plim_arena keep;
     plim_arena_init(&keep, loader->tok->alloc);
     char small[256];
@@ -139,12 +151,14 @@ static plim_status read_merges(plim_loader *loader, plim_error *err)
         if (event == PLIM_JSON_ARRAY_END)
             break;
         if (event != PLIM_JSON_STRING && event != PLIM_JSON_ARRAY)
-            return plim_json_fail(json, err, PLIM_E_FORMAT, "a merge must be a string or a pair, found %s",
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "a merge must be a string or a pair, found %s",
                                   plim_json_event_name(event));
         if (!loader->rule_count)
             loader->merge_form = event;
         else if (event != loader->merge_form)
-            return plim_json_fail(json, err, PLIM_E_FORMAT, "merges are strings or pairs, not both");
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "merges are strings or pairs, not both");
         if (event == PLIM_JSON_ARRAY) {
             status = read_pair(loader, err);
         } else {
@@ -169,16 +183,18 @@ static plim_status read_type(plim_loader *loader, plim_json_event event, plim_er
 {
     size_t bytes;
     if (event != PLIM_JSON_STRING)
-        return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "model.type must be a string, found %s",
-                              plim_json_event_name(event));
+        return plim_json_fail(loader->json, err, PLIM_E_FORMAT,
+                              "model.type must be a string, found %s", plim_json_event_name(event));
     if (plim_json_text_is(loader->json, "BPE"))
         return PLIM_OK;
-    return plim_json_fail(loader->json, err, PLIM_E_UNSUP, "model type \"%.64s\" is not supported (yet), only BPE",
+    return plim_json_fail(loader->json, err, PLIM_E_UNSUP,
+                          "model type \"%.64s\" is not supported (yet), only BPE",
                           plim_json_text(loader->json, &bytes));
 }
 
 /* continuing_subword_prefix and end_of_word_suffix: null and "" are harmless. */
-static plim_status read_affix(plim_loader *loader, const char *key, plim_json_event event, plim_error *err)
+static plim_status read_affix(plim_loader *loader, const char *key, plim_json_event event,
+                              plim_error *err)
 {
     size_t bytes = 0;
     if (event == PLIM_JSON_STRING)
@@ -201,7 +217,8 @@ static plim_status read_dropout(plim_loader *loader, plim_json_event event, plim
     return status;
 }
 
-static plim_status read_member(plim_loader *loader, const char *key, plim_json_event event, plim_error *err)
+static plim_status read_member(plim_loader *loader, const char *key, plim_json_event event,
+                               plim_error *err)
 {
     plim_json *json = loader->json;
     bool flag = event == PLIM_JSON_TRUE;
@@ -221,8 +238,8 @@ static plim_status read_member(plim_loader *loader, const char *key, plim_json_e
     if (!strcmp(key, "type"))
         return read_type(loader, event, err);
     if (!strcmp(key, "unk_token") && event != PLIM_JSON_NULL)
-        return plim_json_string(json, event, "model.unk_token", &loader->scratch, &loader->unk_token,
-                                &loader->unk_bytes, err);
+        return plim_json_string(json, event, "model.unk_token", &loader->scratch,
+                                &loader->unk_token, &loader->unk_bytes, err);
     if (!strcmp(key, "continuing_subword_prefix") || !strcmp(key, "end_of_word_suffix"))
         return read_affix(loader, key, event, err);
     if (!strcmp(key, "dropout"))
@@ -284,7 +301,9 @@ plim_status plim_load_model_finish(plim_loader *loader, plim_error *err)
         tok->unk_id = plim_vocab_find(&tok->vocab, loader->unk_token, loader->unk_bytes);
         if (tok->unk_id == PLIM_TOK_NONE && !complete)
             return plim_loader_fail(loader, err, PLIM_E_FORMAT, loader->model_offset,
-                                    "model.unk_token \"%.64s\" is not in the vocabulary", loader->unk_token);
+                                    "model.unk_token \"%.64s\" is not in the vocabulary",
+                                    loader->unk_token);
     }
-    return plim_merges_build(&tok->merges, tok->alloc, loader->rules, (uint32_t)loader->rule_count, err);
+    return plim_merges_build(&tok->merges, tok->alloc, loader->rules, (uint32_t)loader->rule_count,
+                             err);
 }

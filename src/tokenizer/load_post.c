@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * post_processor of tokenizer.json: what stands before and after the ids of a text.  ByteLevel only moves
- * offsets; at most one of the others may add ids, in a Sequence or alone. */
+ * post_processor of tokenizer.json: what stands before and after the ids of a text.  ByteLevel only
+ * moves offsets; at most one of the others may add ids, in a Sequence or alone. */
 #include <string.h>
 
 #include "tokenizer/load.h"
@@ -45,7 +45,8 @@ static void free_processor(const plim_loader *loader, processor *p)
 
 static plim_status too_long(plim_loader *loader, plim_error *err)
 {
-    return plim_json_fail(loader->json, err, PLIM_E_LIMIT, "a template of more than %d parts", PLIM_TOK_MAX_TEMPLATE);
+    return plim_json_fail(loader->json, err, PLIM_E_LIMIT, "a template of more than %d parts",
+                          PLIM_TOK_MAX_TEMPLATE);
 }
 
 /* {"Sequence": {"id": "A", ...}} or {"SpecialToken": {"id": NAME, ...}}, the { was read. */
@@ -63,7 +64,8 @@ static plim_status read_piece(plim_loader *loader, processor *p, plim_error *err
         return status;
     bool sequence = !end && !strcmp(kind, "Sequence");
     if (end || event != PLIM_JSON_OBJECT || (!sequence && strcmp(kind, "SpecialToken") != 0))
-        return plim_json_fail(json, err, PLIM_E_FORMAT, "a part of a template must be a Sequence or a SpecialToken");
+        return plim_json_fail(json, err, PLIM_E_FORMAT,
+                              "a part of a template must be a Sequence or a SpecialToken");
     for (;;) {
         if ((status = plim_json_member(json, key, sizeof key, &event, &end, err)))
             return status;
@@ -77,21 +79,23 @@ static plim_status read_piece(plim_loader *loader, processor *p, plim_error *err
             return status;
     }
     if (!id || (sequence && strcmp(id, "A") != 0))
-        return plim_json_fail(json, err, PLIM_E_FORMAT, "a template for one text must use sequence A");
+        return plim_json_fail(json, err, PLIM_E_FORMAT,
+                              "a template for one text must use sequence A");
     if ((status = plim_json_member(json, key, sizeof key, &event, &end, err)))
         return status;
     if (!end)
         return plim_json_fail(json, err, PLIM_E_FORMAT, "a part of a template has one key");
     if (p->piece_count == PLIM_TOK_MAX_TEMPLATE)
         return too_long(loader, err);
-    if ((status = plim_grow(loader->tok->alloc, &p->pieces, &p->piece_cap, p->piece_count + 1, sizeof *p->pieces,
-                            err)))
+    if ((status = plim_grow(loader->tok->alloc, &p->pieces, &p->piece_cap, p->piece_count + 1,
+                            sizeof *p->pieces, err)))
         return status;
     p->pieces[p->piece_count++] = (piece){sequence ? NULL : id, offset};
     return PLIM_OK;
 }
 
-static plim_status read_single(plim_loader *loader, processor *p, plim_json_event event, plim_error *err)
+static plim_status read_single(plim_loader *loader, processor *p, plim_json_event event,
+                               plim_error *err)
 {
     if (event != PLIM_JSON_ARRAY || p->have_single)
         return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "single must be one array");
@@ -101,7 +105,8 @@ static plim_status read_single(plim_loader *loader, processor *p, plim_json_even
         if (status || event == PLIM_JSON_ARRAY_END)
             return status;
         if (event != PLIM_JSON_OBJECT)
-            return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "a part of a template must be an object");
+            return plim_json_fail(loader->json, err, PLIM_E_FORMAT,
+                                  "a part of a template must be an object");
         if ((status = read_piece(loader, p, err)))
             return status;
     }
@@ -111,15 +116,18 @@ static plim_status read_single(plim_loader *loader, processor *p, plim_json_even
 static plim_status read_id(plim_loader *loader, plim_template_id *out, plim_error *err)
 {
     uint64_t id;
-    plim_status status = plim_json_u64(loader->json, "the id of a special token", UINT64_MAX, &id, err);
+    plim_status status =
+        plim_json_u64(loader->json, "the id of a special token", UINT64_MAX, &id, err);
     if (!status && id > INT32_MAX)
-        status = plim_json_fail(loader->json, err, PLIM_E_FORMAT, "the id of a special token must be below 2^31");
+        status = plim_json_fail(loader->json, err, PLIM_E_FORMAT,
+                                "the id of a special token must be below 2^31");
     if (!status)
         *out = (plim_template_id){(int32_t)id, plim_json_offset(loader->json)};
     return status;
 }
 
-static plim_status read_ids(plim_loader *loader, processor *p, plim_json_event event, plim_error *err)
+static plim_status read_ids(plim_loader *loader, processor *p, plim_json_event event,
+                            plim_error *err)
 {
     if (event != PLIM_JSON_ARRAY)
         return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "ids must be an array");
@@ -128,10 +136,12 @@ static plim_status read_ids(plim_loader *loader, processor *p, plim_json_event e
         if (status || event == PLIM_JSON_ARRAY_END)
             return status;
         if (event != PLIM_JSON_NUMBER)
-            return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "the id of a special token must be a number");
+            return plim_json_fail(loader->json, err, PLIM_E_FORMAT,
+                                  "the id of a special token must be a number");
         if (p->id_count == PLIM_TOK_MAX_TEMPLATE)
             return too_long(loader, err);
-        if ((status = plim_grow(loader->tok->alloc, &p->ids, &p->id_cap, p->id_count + 1, sizeof *p->ids, err)) ||
+        if ((status = plim_grow(loader->tok->alloc, &p->ids, &p->id_cap, p->id_count + 1,
+                                sizeof *p->ids, err)) ||
             (status = read_id(loader, &p->ids[p->id_count], err)))
             return status;
         p->id_count++;
@@ -139,7 +149,8 @@ static plim_status read_ids(plim_loader *loader, processor *p, plim_json_event e
 }
 
 /* {"NAME": {"id": ..., "ids": [...], "tokens": [...]}, ...} */
-static plim_status read_specials(plim_loader *loader, processor *p, plim_json_event event, plim_error *err)
+static plim_status read_specials(plim_loader *loader, processor *p, plim_json_event event,
+                                 plim_error *err)
 {
     plim_json *json = loader->json;
     plim_status status;
@@ -150,10 +161,12 @@ static plim_status read_specials(plim_loader *loader, processor *p, plim_json_ev
             return status;
         size_t bytes;
         const char *text = plim_json_text(json, &bytes);
-        special s = {.name = plim_arena_text(&loader->scratch, text, bytes, err), .begin = p->id_count};
+        special s = {.name = plim_arena_text(&loader->scratch, text, bytes, err),
+                     .begin = p->id_count};
         if (!s.name)
             return plim_tok_nomem(err);
-        if ((status = plim_json_expect(json, PLIM_JSON_OBJECT, "a special token of a template", err)))
+        if ((status =
+                 plim_json_expect(json, PLIM_JSON_OBJECT, "a special token of a template", err)))
             return status;
         for (bool end = false; !end;) {
             char key[16];
@@ -161,27 +174,29 @@ static plim_status read_specials(plim_loader *loader, processor *p, plim_json_ev
                 return status;
             if (end)
                 break;
-            status = !strcmp(key, "ids") ? read_ids(loader, p, event, err) : plim_json_skip(json, err);
+            status =
+                !strcmp(key, "ids") ? read_ids(loader, p, event, err) : plim_json_skip(json, err);
             if (status)
                 return status;
         }
         s.count = p->id_count - s.begin;
         if (p->special_count == PLIM_TOK_MAX_TEMPLATE)
             return too_long(loader, err);
-        if ((status = plim_grow(loader->tok->alloc, &p->specials, &p->special_cap, p->special_count + 1,
-                                sizeof *p->specials, err)))
+        if ((status = plim_grow(loader->tok->alloc, &p->specials, &p->special_cap,
+                                p->special_count + 1, sizeof *p->specials, err)))
             return status;
         p->specials[p->special_count++] = s;
     }
 }
 
 /* ["</s>", 2] */
-static plim_status read_token(plim_loader *loader, plim_json_event event, const char *what, plim_template_id *out,
-                              plim_error *err)
+static plim_status read_token(plim_loader *loader, plim_json_event event, const char *what,
+                              plim_template_id *out, plim_error *err)
 {
     plim_status status;
     if (event != PLIM_JSON_ARRAY)
-        return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "%s must be a token and its id", what);
+        return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "%s must be a token and its id",
+                              what);
     if ((status = plim_json_expect(loader->json, PLIM_JSON_STRING, what, err)) ||
         (status = plim_json_expect(loader->json, PLIM_JSON_NUMBER, what, err)) ||
         (status = read_id(loader, out, err)))
@@ -189,25 +204,27 @@ static plim_status read_token(plim_loader *loader, plim_json_event event, const 
     return plim_json_expect(loader->json, PLIM_JSON_ARRAY_END, what, err);
 }
 
-static plim_status read_type(plim_loader *loader, processor *p, plim_json_event event, plim_error *err)
+static plim_status read_type(plim_loader *loader, processor *p, plim_json_event event,
+                             plim_error *err)
 {
-    static const char *const known[] = {"ByteLevel", "TemplateProcessing", "RobertaProcessing", "BertProcessing",
-                                        "Sequence"};
+    static const char *const known[] = {"ByteLevel", "TemplateProcessing", "RobertaProcessing",
+                                        "BertProcessing", "Sequence"};
     size_t bytes;
     if (event != PLIM_JSON_STRING)
-        return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "the type of a post_processor must be a string");
+        return plim_json_fail(loader->json, err, PLIM_E_FORMAT,
+                              "the type of a post_processor must be a string");
     const char *text = plim_json_text(loader->json, &bytes);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (plim_json_text_is(loader->json, known[i])) {
             memcpy(p->type, text, bytes + 1);
             return PLIM_OK;
         }
-    return plim_json_fail(loader->json, err, PLIM_E_UNSUP, "post_processor type \"%.64s\" is not supported (yet)",
-                          text);
+    return plim_json_fail(loader->json, err, PLIM_E_UNSUP,
+                          "post_processor type \"%.64s\" is not supported (yet)", text);
 }
 
-static plim_status read_field(plim_loader *loader, processor *p, const char *key, plim_json_event event,
-                              plim_error *err)
+static plim_status read_field(plim_loader *loader, processor *p, const char *key,
+                              plim_json_event event, plim_error *err)
 {
     if (!strcmp(key, "type"))
         return read_type(loader, p, event, err);
@@ -229,8 +246,8 @@ static plim_status read_field(plim_loader *loader, processor *p, const char *key
 static plim_status push(plim_loader *loader, plim_template_id id, plim_error *err)
 {
     if (loader->template_count == PLIM_TOK_MAX_TEMPLATE)
-        return plim_loader_fail(loader, err, PLIM_E_LIMIT, id.offset, "a template of more than %d ids",
-                                PLIM_TOK_MAX_TEMPLATE);
+        return plim_loader_fail(loader, err, PLIM_E_LIMIT, id.offset,
+                                "a template of more than %d ids", PLIM_TOK_MAX_TEMPLATE);
     plim_status status = plim_grow(loader->tok->alloc, &loader->template_ids, &loader->template_cap,
                                    loader->template_count + 1, sizeof id, err);
     if (!status)
@@ -238,7 +255,8 @@ static plim_status push(plim_loader *loader, plim_template_id id, plim_error *er
     return status;
 }
 
-static plim_status push_piece(plim_loader *loader, const processor *p, const piece *part, plim_error *err)
+static plim_status push_piece(plim_loader *loader, const processor *p, const piece *part,
+                              plim_error *err)
 {
     if (!part->name)
         return push(loader, (plim_template_id){PLIM_TEMPLATE_SEQUENCE, part->offset}, err);
@@ -252,7 +270,8 @@ static plim_status push_piece(plim_loader *loader, const processor *p, const pie
         return status;
     }
     return plim_loader_fail(loader, err, PLIM_E_FORMAT, part->offset,
-                            "the template's token \"%.64s\" is not among its special_tokens", part->name);
+                            "the template's token \"%.64s\" is not among its special_tokens",
+                            part->name);
 }
 
 static plim_status end_processor(plim_loader *loader, const processor *p, plim_error *err)
@@ -261,14 +280,17 @@ static plim_status end_processor(plim_loader *loader, const processor *p, plim_e
     bool around = !strcmp(p->type, "RobertaProcessing") || !strcmp(p->type, "BertProcessing");
     plim_status status = PLIM_OK;
     if (!p->type[0])
-        return plim_loader_fail(loader, err, PLIM_E_FORMAT, p->offset, "post_processor without a type");
+        return plim_loader_fail(loader, err, PLIM_E_FORMAT, p->offset,
+                                "post_processor without a type");
     if (p->had_list != !strcmp(p->type, "Sequence") || (template_type && !p->have_single) ||
         (around && (!p->have_cls || !p->have_sep)))
-        return plim_loader_fail(loader, err, PLIM_E_FORMAT, p->offset, "post_processor %s lacks a field", p->type);
+        return plim_loader_fail(loader, err, PLIM_E_FORMAT, p->offset,
+                                "post_processor %s lacks a field", p->type);
     if (!template_type && !around)
         return PLIM_OK;
     if (loader->have_template)
-        return plim_loader_fail(loader, err, PLIM_E_UNSUP, p->offset, "two post_processors that add tokens");
+        return plim_loader_fail(loader, err, PLIM_E_UNSUP, p->offset,
+                                "two post_processors that add tokens");
     loader->have_template = true;
     if (around) {
         if (!(status = push(loader, p->cls, err)) &&
@@ -282,7 +304,8 @@ static plim_status end_processor(plim_loader *loader, const processor *p, plim_e
 }
 
 /* One event inside the list of list[*depth - 1]. */
-static plim_status next_of_list(plim_loader *loader, processor *list, unsigned *depth, plim_error *err)
+static plim_status next_of_list(plim_loader *loader, processor *list, unsigned *depth,
+                                plim_error *err)
 {
     plim_json_event event;
     plim_status status = plim_json_next(loader->json, &event, err);
@@ -295,12 +318,14 @@ static plim_status next_of_list(plim_loader *loader, processor *list, unsigned *
     if (event != PLIM_JSON_OBJECT)
         return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "processors must be objects");
     if (*depth == MAX_NESTING)
-        return plim_json_fail(loader->json, err, PLIM_E_LIMIT, "processors nested deeper than %d", MAX_NESTING);
+        return plim_json_fail(loader->json, err, PLIM_E_LIMIT, "processors nested deeper than %d",
+                              MAX_NESTING);
     list[(*depth)++] = (processor){.offset = plim_json_offset(loader->json)};
     return PLIM_OK;
 }
 
-static plim_status read_processors(plim_loader *loader, processor *list, unsigned *depth, plim_error *err)
+static plim_status read_processors(plim_loader *loader, processor *list, unsigned *depth,
+                                   plim_error *err)
 {
     while (*depth) {
         processor *p = &list[*depth - 1];
@@ -321,7 +346,8 @@ static plim_status read_processors(plim_loader *loader, processor *list, unsigne
             --*depth;
         } else if (!strcmp(key, "processors")) {
             if (event != PLIM_JSON_ARRAY || p->had_list)
-                return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "processors must be one array");
+                return plim_json_fail(loader->json, err, PLIM_E_FORMAT,
+                                      "processors must be one array");
             p->in_list = p->had_list = true;
         } else {
             status = read_field(loader, p, key, event, err);
@@ -355,10 +381,12 @@ plim_status plim_load_template_finish(plim_loader *loader, plim_error *err)
     for (size_t i = 0; i < loader->template_count; i++) {
         plim_template_id id = loader->template_ids[i];
         if (id.id != PLIM_TEMPLATE_SEQUENCE && !plim_tok_token(tok, id.id, NULL))
-            return plim_loader_fail(loader, err, PLIM_E_FORMAT, id.offset,
-                                    "post_processor adds token id %d, which the vocabulary does not have", (int)id.id);
+            return plim_loader_fail(
+                loader, err, PLIM_E_FORMAT, id.offset,
+                "post_processor adds token id %d, which the vocabulary does not have", (int)id.id);
     }
-    tok->template_ids = plim_new(tok->alloc, loader->template_count, sizeof *tok->template_ids, err);
+    tok->template_ids =
+        plim_new(tok->alloc, loader->template_count, sizeof *tok->template_ids, err);
     if (!tok->template_ids)
         return plim_tok_nomem(err);
     tok->template_count = loader->template_count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The merge table: 8 bytes a slot, pair and rank in one word, so that a look-up touches one cache line. */
+ * The merge table: 8 bytes a slot, pair and rank in one word, so that a look-up touches one cache
+ * line. */
 #include "tokenizer/internal.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Normalisation form C (UAX 15) with the tables of the normalizer that Hugging Face uses.  A text is taken
- * in stretches that can't influence each other: each begins with a character below U+0300 or an ideograph.
- * Most text has nothing to normalise and is not copied. */
+ * Normalisation form C (UAX 15) with the tables of the normalizer that Hugging Face uses.  A text
+ * is taken in stretches that can't influence each other: each begins with a character below U+0300
+ * or an ideograph. Most text has nothing to normalise and is not copied. */
 #include <string.h>
 
 #include "base/utf8.h"
@@ -14,7 +14,15 @@ typedef struct plim_mark {
     uint32_t order; /* combining class << 24, then position among its equals */
 } mark;
 
-enum { S_BASE = 0xAC00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11A7, L_COUNT = 19, V_COUNT = 21, T_COUNT = 28 };
+enum {
+    S_BASE = 0xAC00,
+    L_BASE = 0x1100,
+    V_BASE = 0x1161,
+    T_BASE = 0x11A7,
+    L_COUNT = 19,
+    V_COUNT = 21,
+    T_COUNT = 28
+};
 enum { S_COUNT = L_COUNT * V_COUNT * T_COUNT };
 
 static unsigned combining_class(uint32_t code)
@@ -47,7 +55,9 @@ static const plim_unicode_pair *decomposition(uint32_t code)
         else
             high = middle;
     }
-    return low < plim_unicode_pair_count && plim_unicode_pairs[low].code == code ? &plim_unicode_pairs[low] : NULL;
+    return low < plim_unicode_pair_count && plim_unicode_pairs[low].code == code
+               ? &plim_unicode_pairs[low]
+               : NULL;
 }
 
 /* What two characters compose to, 0 for nothing. */
@@ -55,7 +65,8 @@ static uint32_t compose(uint32_t first, uint32_t second)
 {
     if (first - L_BASE < L_COUNT && second - V_BASE < V_COUNT)
         return S_BASE + ((first - L_BASE) * V_COUNT + (second - V_BASE)) * T_COUNT;
-    if (first - S_BASE < S_COUNT && (first - S_BASE) % T_COUNT == 0 && second - (T_BASE + 1) < T_COUNT - 1)
+    if (first - S_BASE < S_COUNT && (first - S_BASE) % T_COUNT == 0 &&
+        second - (T_BASE + 1) < T_COUNT - 1)
         return first + (second - T_BASE);
     size_t low = 0, high = plim_unicode_composing_count;
     while (low < high) {
@@ -75,7 +86,8 @@ static uint32_t compose(uint32_t first, uint32_t second)
 static plim_status push_mark(plim_run *run, size_t *count, uint32_t code, plim_error *err)
 {
     if (*count == run->mark_cap) {
-        plim_status status = plim_grow(run->alloc, &run->marks, &run->mark_cap, *count + 1, sizeof *run->marks, err);
+        plim_status status =
+            plim_grow(run->alloc, &run->marks, &run->mark_cap, *count + 1, sizeof *run->marks, err);
         if (status)
             return status;
     }
@@ -107,7 +119,8 @@ static plim_status decompose(plim_run *run, size_t *count, uint32_t code, plim_e
     return status;
 }
 
-/* Stable sort of marks[0..count) by class: merge sort, so that a hostile run of marks costs n log n. */
+/* Stable sort of marks[0..count) by class: merge sort, so that a hostile run of marks costs n log
+ * n. */
 static plim_status sort_marks(plim_run *run, mark *marks, size_t count, plim_error *err)
 {
     bool sorted = true;
@@ -123,7 +136,9 @@ static plim_status sort_marks(plim_run *run, mark *marks, size_t count, plim_err
             size_t middle = low + width < count ? low + width : count;
             size_t high = middle + width < count ? middle + width : count;
             for (size_t a = low, b = middle, to = low; to < high; to++)
-                spare[to] = b == high || (a < middle && marks[a].order <= marks[b].order) ? marks[a++] : marks[b++];
+                spare[to] = b == high || (a < middle && marks[a].order <= marks[b].order)
+                                ? marks[a++]
+                                : marks[b++];
         }
         memcpy(marks, spare, count * sizeof *marks);
     }
@@ -158,7 +173,8 @@ static size_t compose_marks(mark *marks, size_t count)
         mark m = marks[i];
         bool adjacent = starter != SIZE_MAX && out == starter + 1;
         bool blocked = !adjacent && last_class >= m.order;
-        uint32_t together = starter != SIZE_MAX && !blocked ? compose(marks[starter].code, m.code) : 0;
+        uint32_t together =
+            starter != SIZE_MAX && !blocked ? compose(marks[starter].code, m.code) : 0;
         if (together) {
             marks[starter].code = together;
             continue;
@@ -195,8 +211,8 @@ static plim_status flush_stretch(plim_run *run, size_t count, size_t *used, plim
     return PLIM_OK;
 }
 
-/* Nothing below U+0300 changes by itself; the first byte of U+0300 is 0xCC.  Ideographs are left alone
- * too, so that Han text is not copied. */
+/* Nothing below U+0300 changes by itself; the first byte of U+0300 is 0xCC.  Ideographs are left
+ * alone too, so that Han text is not copied. */
 static size_t first_in_question(const char *text, size_t bytes)
 {
     size_t at = 0, stretch = 0;
@@ -215,8 +231,8 @@ static size_t first_in_question(const char *text, size_t bytes)
     return bytes;
 }
 
-plim_status plim_normalize(plim_run *run, const char *text, size_t bytes, const char **out, size_t *out_bytes,
-                           plim_error *err)
+plim_status plim_normalize(plim_run *run, const char *text, size_t bytes, const char **out,
+                           size_t *out_bytes, plim_error *err)
 {
     *out = text;
     *out_bytes = bytes;

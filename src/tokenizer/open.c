@@ -3,13 +3,14 @@
  * Opening a folder's tokenizer, and giving it back. */
 #include "tokenizer/load.h"
 
-/* add_prefix_space of tokenizer_config.json changes a ByteLevel that is the whole pre-tokenizer, for the classes of
- * Transformers that build theirs from it. */
+/* add_prefix_space of tokenizer_config.json changes a ByteLevel that is the whole pre-tokenizer,
+ * for the classes of Transformers that build theirs from it. */
 static void override_prefix_space(plim_tok *tok, const plim_tok_config *config)
 {
     bool has = tok->step_count && tok->steps[0].kind == PLIM_STEP_PREFIX_SPACE;
     const char *class = config->tokenizer_class;
-    if (config->add_prefix_space == -1 || !(class[0] == 'G' && class[1] == 'P' && class[2] == 'T' && class[3] == '2'))
+    if (config->add_prefix_space == -1 ||
+        !(class[0] == 'G' && class[1] == 'P' && class[2] == 'T' && class[3] == '2'))
         return;
     if (has && config->add_prefix_space == 0) {
         for (unsigned i = 1; i < tok->step_count; i++)
@@ -23,7 +24,8 @@ static void override_prefix_space(plim_tok *tok, const plim_tok_config *config)
     }
 }
 
-static plim_status load_directory(plim_tok *tok, const char *directory, const plim_log *log, plim_error *err)
+static plim_status load_directory(plim_tok *tok, const char *directory, const plim_log *log,
+                                  plim_error *err)
 {
     char path[4096];
     plim_tok_config config;
@@ -63,7 +65,7 @@ static plim_status load_directory(plim_tok *tok, const char *directory, const pl
 plim_status plim_tok_open(plim_tok **out, const plim_alloc *alloc, const char *directory,
                           const plim_log *log, plim_error *err)
 {
-    plim_error local;
+    plim_error local = {0};
     *out = NULL;
     err = err ? err : &local;
     plim_error_clear(err);

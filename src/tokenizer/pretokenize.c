@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The pre-tokenizer: a list of steps, each of which hands the pieces it makes to the next as it makes them, so
- * that no list of pieces is ever held.  The calls nest as deep as the file has steps (16 at most), whatever the
- * text.  Each step sees a piece as a text of its own: no pattern looks beyond it. */
+ * The pre-tokenizer: a list of steps, each of which hands the pieces it makes to the next as it
+ * makes them, so that no list of pieces is ever held.  The calls nest as deep as the file has steps
+ * (16 at most), whatever the text.  Each step sees a piece as a text of its own: no pattern looks
+ * beyond it. */
 #include <string.h>
 
 #include "tokenizer/internal.h"
 
-static plim_status run_step(plim_run *run, unsigned index, const char *text, size_t bytes, plim_error *err);
+static plim_status run_step(plim_run *run, unsigned index, const char *text, size_t bytes,
+                            plim_error *err);
 
 /* A split in progress: matches and what lies between them come in order, pieces go out. */
 typedef struct splitter {
@@ -15,14 +17,15 @@ typedef struct splitter {
     unsigned index;
     plim_behavior behavior;
     const char *text;
-    bool previous;   /* the part before was a match */
-    bool held;       /* [begin, end) waits for what comes */
+    bool previous; /* the part before was a match */
+    bool held;     /* [begin, end) waits for what comes */
     size_t begin, end;
 } splitter;
 
 static plim_status emit(splitter *s, size_t begin, size_t end, plim_error *err)
 {
-    return begin == end ? PLIM_OK : run_step(s->run, s->index + 1, s->text + begin, end - begin, err);
+    return begin == end ? PLIM_OK
+                        : run_step(s->run, s->index + 1, s->text + begin, end - begin, err);
 }
 
 static plim_status release(splitter *s, plim_error *err)
@@ -46,7 +49,8 @@ static plim_status take_part(splitter *s, size_t begin, size_t end, bool match, 
     bool previous = s->previous;
     s->previous = match;
     switch (s->behavior) {
-    case PLIM_SPLIT_REMOVED: return match ? PLIM_OK : emit(s, begin, end, err);
+    case PLIM_SPLIT_REMOVED:
+        return match ? PLIM_OK : emit(s, begin, end, err);
     case PLIM_SPLIT_CONTIGUOUS:
         if (s->held && match == previous) {
             s->end = end;
@@ -67,7 +71,8 @@ static plim_status take_part(splitter *s, size_t begin, size_t end, bool match, 
             begin = s->begin;
         }
         return emit(s, begin, end, err);
-    default: return emit(s, begin, end, err);
+    default:
+        return emit(s, begin, end, err);
     }
 }
 
@@ -80,7 +85,8 @@ static size_t next_character(const char *text, size_t bytes, size_t at)
 }
 
 /* All matches as the onig crate's find_iter gives them: no empty match right behind another. */
-static plim_status split(plim_run *run, unsigned index, const char *text, size_t bytes, plim_error *err)
+static plim_status split(plim_run *run, unsigned index, const char *text, size_t bytes,
+                         plim_error *err)
 {
     const plim_step *step = &run->tok->steps[index];
     splitter s = {.run = run, .index = index, .behavior = step->behavior, .text = text};
@@ -88,7 +94,8 @@ static plim_status split(plim_run *run, unsigned index, const char *text, size_t
     plim_status status = PLIM_OK;
     while (from <= bytes) {
         size_t begin, end;
-        if ((status = plim_regex_search(step->regex, &run->matcher, text, bytes, from, &begin, &end, err)))
+        if ((status = plim_regex_search(step->regex, &run->matcher, text, bytes, from, &begin, &end,
+                                        err)))
             return status;
         if (begin == SIZE_MAX)
             break;
@@ -108,7 +115,8 @@ static plim_status split(plim_run *run, unsigned index, const char *text, size_t
     return status ? status : release(&s, err);
 }
 
-static plim_status prefix_space(plim_run *run, unsigned index, const char *text, size_t bytes, plim_error *err)
+static plim_status prefix_space(plim_run *run, unsigned index, const char *text, size_t bytes,
+                                plim_error *err)
 {
     if (text[0] == ' ')
         return run_step(run, index + 1, text, bytes, err);
@@ -137,7 +145,8 @@ static plim_status to_alphabet(plim_run *run, plim_buffer *buffer, const char *t
 /* A piece in the alphabet back to bytes: the model works on bytes. */
 static plim_status from_alphabet(plim_run *run, const char *text, size_t bytes, plim_error *err)
 {
-    plim_status status = plim_grow(run->alloc, &run->bytes.data, &run->bytes.cap, bytes + 1, 1, err);
+    plim_status status =
+        plim_grow(run->alloc, &run->bytes.data, &run->bytes.cap, bytes + 1, 1, err);
     if (status)
         return status;
     size_t used = 0;
@@ -150,22 +159,26 @@ static plim_status from_alphabet(plim_run *run, const char *text, size_t bytes, 
     return plim_bpe_piece(run, run->bytes.data, used, err);
 }
 
-static plim_status run_step(plim_run *run, unsigned index, const char *text, size_t bytes, plim_error *err)
+static plim_status run_step(plim_run *run, unsigned index, const char *text, size_t bytes,
+                            plim_error *err)
 {
     const plim_tok *tok = run->tok;
     if (bytes == 0)
         return PLIM_OK;
     if (index == tok->step_count)
-        return tok->alphabet_last ? plim_bpe_piece(run, text, bytes, err) : from_alphabet(run, text, bytes, err);
+        return tok->alphabet_last ? plim_bpe_piece(run, text, bytes, err)
+                                  : from_alphabet(run, text, bytes, err);
     switch (tok->steps[index].kind) {
-    case PLIM_STEP_PREFIX_SPACE: return prefix_space(run, index, text, bytes, err);
+    case PLIM_STEP_PREFIX_SPACE:
+        return prefix_space(run, index, text, bytes, err);
     case PLIM_STEP_ALPHABET: {
         plim_buffer *buffer = &run->step[index];
         size_t length;
         plim_status status = to_alphabet(run, buffer, text, bytes, &length, err);
         return status ? status : run_step(run, index + 1, buffer->data, length, err);
     }
-    default: return split(run, index, text, bytes, err);
+    default:
+        return split(run, index, text, bytes, err);
     }
 }
 

@@ -1,148 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Patterns of tokenizer files are in Oniguruma's Ruby syntax and mean Unicode 16; PCRE2 10.42 knows Unicode 14
- * and spells some things differently.  This file rewrites one into the other:
+ * Patterns of tokenizer files are in Oniguruma's Ruby syntax and mean Unicode 16; PCRE2 10.42 knows
+ * Unicode 14 and spells some things differently.  This file rewrites one into the other:
  *  - classes (\p{L}, \s, \w, \d, \h) are written out with the code points that PCRE2 lacks;
  *  - ^ and $ are those of a line, (?m) is "dot matches all", sets may nest;
  *  - what is not known here is UNSUP: nothing is passed on in the hope that it means the same. */
 #include <string.h>
 
 #include "base/utf8.h"
-#include "tokenizer/internal.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/regex_class.h"
 
 enum { MAX_GROUPS = 100, NO_CODE = 0x110000 };
 
 typedef struct translator {
-    const plim_alloc *alloc;
     const char *at, *end, *start;
-    char *out;
-    size_t used, cap;
+    plim_pattern out;
     plim_where where;
     plim_error *err;
-    bool add_new;                /* PCRE2's Unicode is older than 16 */
     bool ignore_case[MAX_GROUPS + 1];
     unsigned depth;
-    bool group_start;  /* nothing was read yet in this group */
-    uint32_t literal;  /* the literal before, NO_CODE when there is none */
+    bool group_start; /* nothing was read yet in this group */
+    uint32_t literal; /* the literal before, NO_CODE when there is none */
 } translator;
 
 static plim_status unsupported(translator *t, const char *what)
 {
-    return plim_fail_at(t->err, PLIM_E_UNSUP, t->where, "pattern: %s is not supported (at character %td of \"%.100s\")",
-                        what, t->at - t->start, t->start);
+    return plim_fail_at(t->err, PLIM_E_UNSUP, t->where,
+                        "pattern: %s is not supported (at character %td of \"%.100s\")", what,
+                        t->at - t->start, t->start);
 }
 
 static plim_status malformed(translator *t, const char *what)
 {
-    return plim_fail_at(t->err, PLIM_E_FORMAT, t->where, "pattern: %s (at character %td of \"%.100s\")", what,
-                        t->at - t->start, t->start);
-}
-
-static plim_status put(translator *t, const char *text, size_t bytes)
-{
-    plim_status status = plim_grow(t->alloc, &t->out, &t->cap, t->used + bytes + 1, 1, t->err);
-    if (status)
-        return status;
-    memcpy(t->out + t->used, text, bytes);
-    t->used += bytes;
-    t->out[t->used] = 0;
-    return PLIM_OK;
-}
-
-static plim_status put_text(translator *t, const char *text)
-{
-    return put(t, text, strlen(text));
-}
-
-static plim_status put_code(translator *t, uint32_t code)
-{
-    char text[16];
-    if ((code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') || (code >= 'a' && code <= 'z')) {
-        text[0] = (char)code;
-        return put(t, text, 1);
-    }
-    size_t n = 0;
-    text[n++] = '\\', text[n++] = 'x', text[n++] = '{';
-    bool any = false;
-    for (int shift = 20; shift >= 0; shift -= 4) {
-        unsigned digit = code >> shift & 15;
-        any = any || digit || shift == 0;
-        if (any)
-            text[n++] = "0123456789abcdef"[digit];
-    }
-    text[n++] = '}';
-    return put(t, text, n);
-}
-
-static plim_status put_range(translator *t, uint32_t first, uint32_t last)
-{
-    plim_status status = put_code(t, first);
-    if (!status && last > first && !(status = put_text(t, "-")))
-        status = put_code(t, last);
-    return status;
-}
-
-/* ---- classes, as items inside [...] ---- */
-
-#define SPACE_ITEMS \
-    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
-#define NOT_SPACE_ITEMS \
-    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}" \
-    "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
-/* Oniguruma's \w beyond letters, marks, digits and connectors. */
-#define WORD_EXTRA \
-    "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}" \
-    "\\x{1f170}-\\x{1f189}"
-
-/* \p{category} (one letter or two) with what PCRE2 does not know of it. */
-static plim_status put_category(translator *t, const char *category)
-{
-    plim_status status;
-    if ((status = put_text(t, "\\p{")) || (status = put_text(t, category)) || (status = put_text(t, "}")))
-        return status;
-    uint32_t first = NO_CODE, last = 0;
-    for (unsigned i = 0; t->add_new && i < plim_unicode_added_count; i++) {
-        const plim_unicode_new *row = &plim_unicode_added[i];
-        if (row->category[0] != category[0] || (category[1] && row->category[1] != category[1]))
-            continue;
-        if (first != NO_CODE && row->first == last + 1) {
-            last = row->last;
-            continue;
-        }
-        if (first != NO_CODE && (status = put_range(t, first, last)))
-            return status;
-        first = row->first;
-        last = row->last;
-    }
-    return first == NO_CODE ? PLIM_OK : put_range(t, first, last);
-}
-
-static plim_status put_word(translator *t)
-{
-    static const char *const categories[] = {"L", "M", "Nd", "Nl", "Pc"};
-    plim_status status = PLIM_OK;
-    for (size_t i = 0; !status && i < sizeof categories / sizeof *categories; i++)
-        status = put_category(t, categories[i]);
-    return status;
-}
-
-/* The items of \s \d \w \h. */
-static plim_status put_shorthand(translator *t, char letter)
-{
-    plim_status status;
-    switch (letter) {
-    case 's': return put_text(t, SPACE_ITEMS);
-    case 'd': return put_category(t, "Nd");
-    case 'h': return put_text(t, "0-9A-Fa-f");
-    default: return (status = put_word(t)) ? status : put_text(t, WORD_EXTRA);
-    }
+    return plim_fail_at(t->err, PLIM_E_FORMAT, t->where,
+                        "pattern: %s (at character %td of \"%.100s\")", what, t->at - t->start,
+                        t->start);
 }
 
 /* After "\p" or "\P": {Name} or {^Name} into category, and whether it is negated. */
 static plim_status read_property(translator *t, bool negated, char category[3], bool *out_negated)
 {
-    const char *close = t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
+    const char *close =
+        t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
     if (!close)
         return malformed(t, "\\p without {NAME}");
     const char *name = t->at + 1;
@@ -156,8 +55,9 @@ static plim_status read_property(translator *t, bool negated, char category[3], 
         category[0] = (char)(name[0] & ~0x20);
         category[1] = length == 2 ? (char)(name[1] | 0x20) : 0;
     }
-    static const char known[] = " L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So"
-                                " Z Zs Zl Zp Cc Cf Co ";
+    static const char known[] =
+        " L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So"
+        " Z Zs Zl Zp Cc Cf Co ";
     char look[6] = " ";
     memcpy(look + 1, category, length <= 2 ? length : 0);
     look[length <= 2 ? length + 1 : 1] = ' ';
@@ -192,7 +92,8 @@ static uint32_t read_hex(translator *t, unsigned max, unsigned *digits)
     return code;
 }
 
-/* After the backslash; t->at is at the letter.  *code = NO_CODE where it is no single code point. */
+/* After the backslash; t->at is at the letter.  *code = NO_CODE where it is no single code point.
+ */
 static plim_status read_escape(translator *t, uint32_t *code)
 {
     static const char from[] = "tnrfvae", to[] = "\t\n\r\f\v\a\033";
@@ -207,15 +108,16 @@ static plim_status read_escape(translator *t, uint32_t *code)
         bool braces = letter == 'x' && t->at < t->end && *t->at == '{';
         t->at += braces;
         *code = read_hex(t, braces ? 8 : letter == 'u' ? 4 : 2, &digits);
-        if (!digits || (letter == 'u' && digits != 4) || *code > 0x10FFFF || (*code >= 0xD800 && *code < 0xE000))
+        if (!digits || (letter == 'u' && digits != 4) || *code > 0x10FFFF ||
+            (*code >= 0xD800 && *code < 0xE000))
             return malformed(t, "a hexadecimal escape that is no character");
         if (braces && (t->at == t->end || *t->at != '}'))
             return unsupported(t, "a list of characters in \\x{}");
         if (letter == 'x' && !braces && *code > 0x7F)
             return unsupported(t, "a raw byte");
         t->at -= braces ? 0 : 1;
-    } else if ((unsigned char)letter < 0x80 && (letter < '0' || letter > '9') && (letter < 'A' || letter > 'Z') &&
-               (letter < 'a' || letter > 'z')) {
+    } else if ((unsigned char)letter < 0x80 && (letter < '0' || letter > '9') &&
+               (letter < 'A' || letter > 'Z') && (letter < 'a' || letter > 'z')) {
         *code = (unsigned char)letter;
     } else {
         return PLIM_OK;
@@ -235,8 +137,8 @@ static uint32_t read_literal(translator *t)
     return length ? code : PLIM_UTF8_REPLACEMENT;
 }
 
-/* Characters that fold together with their neighbours (ss and the sharp s, fi and its ligature, ...) are one
- * to Oniguruma and several to PCRE2. */
+/* Characters that fold together with their neighbours (ss and the sharp s, fi and its ligature,
+ * ...) are one to Oniguruma and several to PCRE2. */
 static bool folds_with(uint32_t before, uint32_t code)
 {
     if ((code >= 0x80 && code < 0x2000) || (code >= 0xFB00 && code < 0xFB18))
@@ -250,7 +152,7 @@ static plim_status put_literal(translator *t, uint32_t code)
     if (t->ignore_case[t->depth] && folds_with(t->literal, code))
         return unsupported(t, "a character that may fold into several, inside (?i),");
     t->literal = code;
-    return put_code(t, code);
+    return plim_pattern_put_code(&t->out, code);
 }
 
 /* ---- sets ---- */
@@ -270,15 +172,16 @@ static plim_status set_escape(translator *t, uint32_t *code)
         plim_status status = read_property(t, letter == 'P', category, &negated);
         if (status)
             return status;
-        return negated ? unsupported(t, "a negated property in a set") : put_category(t, category);
+        return negated ? unsupported(t, "a negated property in a set")
+                       : plim_pattern_put_category(&t->out, category);
     }
     if (letter && strchr("sdwh", letter)) {
         t->at++;
-        return put_shorthand(t, letter);
+        return plim_pattern_put_shorthand(&t->out, letter);
     }
     if (letter == 'S') {
         t->at++;
-        return put_text(t, NOT_SPACE_ITEMS);
+        return plim_pattern_put_shorthand(&t->out, letter);
     }
     if (letter == 'b') { /* backspace, inside a set */
         t->at++;
@@ -303,26 +206,27 @@ static plim_status set_item(translator *t)
     if (status || first == NO_CODE)
         return status;
     if (t->end - t->at < 2 || t->at[0] != '-' || t->at[1] == ']')
-        return put_range(t, first, first);
+        return plim_pattern_put_range(&t->out, first, first);
     t->at++;
     if (*t->at == '[')
         return unsupported(t, "a set as the end of a range");
     if (*t->at != '\\') {
         last = read_literal(t);
     } else {
-        size_t used = t->used;
+        size_t used = t->out.used;
         if ((status = set_escape(t, &last)))
             return status;
-        if (last == NO_CODE || t->used != used)
+        if (last == NO_CODE || t->out.used != used)
             return unsupported(t, "a class as the end of a range");
     }
-    return last < first ? malformed(t, "an empty range") : put_range(t, first, last);
+    return last < first ? malformed(t, "an empty range")
+                        : plim_pattern_put_range(&t->out, first, last);
 }
 
 static plim_status read_set(translator *t)
 {
     bool negated = t->at + 1 < t->end && t->at[1] == '^';
-    plim_status status = put_text(t, negated ? "[^" : "[");
+    plim_status status = plim_pattern_put_text(&t->out, negated ? "[^" : "[");
     t->at += negated ? 2 : 1;
     if (t->at < t->end && *t->at == ']')
         return unsupported(t, "a set that begins with ]");
@@ -342,17 +246,18 @@ static plim_status read_set(translator *t)
             status = set_item(t);
         }
     }
-    return status ? status : put_text(t, "]");
+    return status ? status : plim_pattern_put_text(&t->out, "]");
 }
 
 /* ---- outside of sets ---- */
 
 static plim_status put_set_of(translator *t, bool negated, char letter, const char *category)
 {
-    plim_status status = put_text(t, negated ? "[^" : "[");
+    plim_status status = plim_pattern_put_text(&t->out, negated ? "[^" : "[");
     if (!status)
-        status = category ? put_category(t, category) : put_shorthand(t, letter);
-    return status ? status : put_text(t, "]");
+        status = category ? plim_pattern_put_category(&t->out, category)
+                          : plim_pattern_put_shorthand(&t->out, letter);
+    return status ? status : plim_pattern_put_text(&t->out, "]");
 }
 
 static plim_status read_outer_escape(translator *t)
@@ -378,7 +283,7 @@ static plim_status read_outer_escape(translator *t)
         char text[2] = {'\\', letter};
         t->at++;
         t->literal = NO_CODE;
-        return put(t, text, 2);
+        return plim_pattern_put(&t->out, text, 2);
     }
     uint32_t code;
     plim_status status = read_escape(t, &code);
@@ -412,7 +317,7 @@ static plim_status read_flags(translator *t)
         return unsupported(t, "groups nested this deep");
     t->ignore_case[t->depth] = ignore_case;
     t->group_start = true;
-    return put(t, text, n);
+    return plim_pattern_put(&t->out, text, n);
 }
 
 static plim_status read_group(translator *t)
@@ -440,7 +345,7 @@ static plim_status read_group(translator *t)
     t->ignore_case[t->depth] = t->ignore_case[t->depth - 1];
     t->at += skip;
     t->group_start = true;
-    return put_text(t, text);
+    return plim_pattern_put_text(&t->out, text);
 }
 
 /* {n} {n,} {n,m} {,m}; anything else is a literal brace. */
@@ -460,18 +365,21 @@ static plim_status read_interval(translator *t)
         return put_literal(t, '{');
     }
     if (low_digits > 5 || high_digits > 5)
-        return plim_fail_at(t->err, PLIM_E_LIMIT, t->where, "pattern: a repeat count of over 5 digits");
+        return plim_fail_at(t->err, PLIM_E_LIMIT, t->where,
+                            "pattern: a repeat count of over 5 digits");
     if (p + 1 < t->end && (p[1] == '+' || (p[1] == '?' && !comma)))
         return unsupported(t, "{n}? or {n,m}+");
     plim_status status;
-    if ((status = put_text(t, "{")) || (status = put(t, low_digits ? low : "0", low_digits ? low_digits : 1)) ||
-        (comma && (status = put_text(t, ","))) || (status = put(t, high, high_digits)) ||
-        (status = put_text(t, "}")))
+    if ((status = plim_pattern_put_text(&t->out, "{")) ||
+        (status = plim_pattern_put(&t->out, low_digits ? low : "0", low_digits ? low_digits : 1)) ||
+        (comma && (status = plim_pattern_put_text(&t->out, ","))) ||
+        (status = plim_pattern_put(&t->out, high, high_digits)) ||
+        (status = plim_pattern_put_text(&t->out, "}")))
         return status;
     t->at = p + 1;
     if (t->at < t->end && *t->at == '?') {
         t->at++;
-        status = put_text(t, "?");
+        status = plim_pattern_put_text(&t->out, "?");
     }
     t->literal = NO_CODE;
     return status;
@@ -484,10 +392,16 @@ static plim_status read_one(translator *t)
     if (c != '(')
         t->group_start = false;
     switch (c) {
-    case '\\': return read_outer_escape(t);
-    case '[': t->literal = NO_CODE; return read_set(t);
-    case '(': t->literal = NO_CODE; return read_group(t);
-    case '{': return group_start ? malformed(t, "nothing to repeat") : read_interval(t);
+    case '\\':
+        return read_outer_escape(t);
+    case '[':
+        t->literal = NO_CODE;
+        return read_set(t);
+    case '(':
+        t->literal = NO_CODE;
+        return read_group(t);
+    case '{':
+        return group_start ? malformed(t, "nothing to repeat") : read_interval(t);
     case ')':
         if (t->depth == 0)
             return malformed(t, "a ) without its (");
@@ -497,70 +411,44 @@ static plim_status read_one(translator *t)
     case '$':
         t->at++;
         t->literal = NO_CODE;
-        return put_text(t, c == '^' ? "(?m:^)" : "(?m:$)");
+        return plim_pattern_put_text(&t->out, c == '^' ? "(?m:^)" : "(?m:$)");
     case '*':
     case '+':
     case '?':
     case '.':
-    case '|': break;
-    default: return put_literal(t, read_literal(t));
+    case '|':
+        break;
+    default:
+        return put_literal(t, read_literal(t));
     }
     t->at++;
     t->literal = NO_CODE;
-    return put(t, &c, 1);
+    return plim_pattern_put(&t->out, &c, 1);
 }
 
 plim_status plim_regex_translate(char **out, size_t *out_bytes, const plim_alloc *alloc,
-                                 const char *pattern, size_t bytes, plim_where where, plim_error *err)
+                                 const char *pattern, size_t bytes, plim_where where,
+                                 plim_error *err)
 {
-    char version[64] = "";
-    pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, version);
-    bool add_new = !(version[0] == '1' && version[1] >= '6') && version[0] < '2';
-    translator t = {.alloc = alloc, .at = pattern, .end = pattern + bytes, .start = pattern, .where = where,
-                    .err = err, .add_new = add_new, .group_start = true, .literal = NO_CODE};
+    translator t = {.at = pattern,
+                    .end = pattern + bytes,
+                    .start = pattern,
+                    .out = {.alloc = alloc, .err = err},
+                    .where = where,
+                    .err = err,
+                    .group_start = true,
+                    .literal = NO_CODE};
     *out = NULL;
-    plim_status status = put(&t, "", 0);
+    plim_status status = plim_pattern_put(&t.out, "", 0);
     while (!status && t.at < t.end)
         status = read_one(&t);
     if (!status && t.depth)
         status = malformed(&t, "a group without end");
     if (status) {
-        plim_delete(alloc, t.out);
+        plim_delete(alloc, t.out.text);
         return status;
     }
-    *out = t.out;
-    *out_bytes = t.used;
+    *out = t.out.text;
+    *out_bytes = t.out.used;
     return PLIM_OK;
-}
-
-/* ---- the classes of Rust ---- */
-
-static plim_status put_class(translator *t, plim_class which)
-{
-    plim_status status = put_text(t, "[");
-    if (status)
-        return status;
-    if (which == PLIM_CLASS_NUMERIC) { /* a Unicode later than the patterns' */
-        if ((status = put_category(t, "N")) || (status = put_range(t, 0x11DE0, 0x11DE9)) ||
-            (status = put_range(t, 0x16FF4, 0x16FF6)))
-            return status;
-    } else if (which == PLIM_CLASS_PUNCTUATION) {
-        for (unsigned i = 0; !status && i < plim_unicode_punctuation_count; i++)
-            status = put_range(t, plim_unicode_punctuation[i].first, plim_unicode_punctuation[i].last);
-    } else if (!(status = put_word(t))) {
-        status = put_text(t, "\\x{200c}\\x{200d}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}"
-                             "\\x{1f170}-\\x{1f189}");
-    }
-    return status ? status : put_text(t, "]");
-}
-
-plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_class which, plim_error *err)
-{
-    translator t = {.alloc = alloc, .where = PLIM_NOWHERE, .err = err, .add_new = true};
-    *out = NULL;
-    plim_status status = put_class(&t, which);
-    if (!status)
-        status = plim_regex_open_raw(out, alloc, t.out, t.used, PCRE2_UCP, PLIM_NOWHERE, err);
-    plim_delete(alloc, t.out);
-    return status;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Text to token ids and back, as Hugging Face tokenizers does it: byte-level BPE from tokenizer.json, or
- * from vocab.json + merges.txt.  What a file asks for beyond that is PLIM_E_UNSUP, never a wrong id.
- * Invariants:
+ * Text to token ids and back, as Hugging Face tokenizers does it: byte-level BPE from
+ * tokenizer.json, or from vocab.json + merges.txt.  What a file asks for beyond that is
+ * PLIM_E_UNSUP, never a wrong id. Invariants:
  *  1. A plim_tok never changes after open: any number of threads may encode and decode at once.
- *  2. Every byte comes from the plim_alloc of open (what stays) or of the call (scratch and results).
+ *  2. Every byte comes from the plim_alloc of open (what stays) or of the call (scratch and
+ * results).
  *  3. The ids do not depend on the Unicode version of a system library: what PCRE2's tables lack is
  *     added to the patterns, normalisation has tables of its own (unicode.h). */
 #ifndef PLIM_TOKENIZER_TOKENIZER_H
@@ -15,12 +16,12 @@
 
 typedef struct plim_tok plim_tok;
 
-/* Open the tokenizer of a folder: tokenizer.json, else vocab.json + merges.txt (GPT-2's and Qwen2's, as
- * tokenizer_config.json or config.json tells), with the added and special tokens of tokenizer_config.json
- * as Transformers adds them.
- * `alloc` must outlive the tokenizer; `log` (may be NULL) hears of added tokens whose id is not the file's.
- * IO: neither form is there.  UNSUP: a component that is not supported, named with file and offset.
- * FORMAT, LIMIT, TRUNC: with file and offset. */
+/* Open the tokenizer of a folder: tokenizer.json, else vocab.json + merges.txt (GPT-2's and
+ * Qwen2's, as tokenizer_config.json or config.json tells), with the added and special tokens of
+ * tokenizer_config.json as Transformers adds them. `alloc` must outlive the tokenizer; `log` (may
+ * be NULL) hears of added tokens whose id is not the file's. IO: neither form is there.  UNSUP: a
+ * component that is not supported, named with file and offset. FORMAT, LIMIT, TRUNC: with file and
+ * offset. */
 plim_status plim_tok_open(plim_tok **out, const plim_alloc *alloc, const char *directory,
                           const plim_log *log, plim_error *err);
 void plim_tok_close(plim_tok **tok);
@@ -28,17 +29,19 @@ void plim_tok_close(plim_tok **tok);
 /* Encode text[bytes] (invalid UTF-8 counts as U+FFFD, as Python's errors="replace" has it).
  * *ids comes from `scratch` (plim_delete); NULL when *count is 0.  All other scratch is given back.
  * LIMIT: a pattern of the file backtracks without bound on this text. */
-plim_status plim_tok_encode(const plim_tok *tok, const plim_alloc *scratch, const char *text, size_t bytes,
-                            bool add_special, int32_t **ids, size_t *count, plim_error *err);
+plim_status plim_tok_encode(const plim_tok *tok, const plim_alloc *scratch, const char *text,
+                            size_t bytes, bool add_special, int32_t **ids, size_t *count,
+                            plim_error *err);
 
-/* Decode ids[n]; ids that the tokenizer does not know are skipped, bytes that are not UTF-8 become U+FFFD.
- * *text comes from `scratch` (plim_delete), is never NULL and ends in a NUL beyond *bytes.
+/* Decode ids[n]; ids that the tokenizer does not know are skipped, bytes that are not UTF-8 become
+ * U+FFFD. *text comes from `scratch` (plim_delete), is never NULL and ends in a NUL beyond *bytes.
  * USAGE: a negative id. */
-plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, const int32_t *ids, size_t n,
-                            bool skip_special, char **text, size_t *bytes, plim_error *err);
+plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, const int32_t *ids,
+                            size_t n, bool skip_special, char **text, size_t *bytes,
+                            plim_error *err);
 
-/* The token as its file spells it (byte-level alphabet), NUL-terminated, living with the tokenizer; NULL for
- * an id that has none.  *bytes may be NULL. */
+/* The token as its file spells it (byte-level alphabet), NUL-terminated, living with the tokenizer;
+ * NULL for an id that has none.  *bytes may be NULL. */
 const char *plim_tok_token(const plim_tok *tok, int32_t id, size_t *bytes);
 
 /* One past the largest id. */
@@ -57,7 +60,7 @@ typedef struct plim_tok_decoder {
     const plim_tok *tok;
     const plim_alloc *alloc;
     bool skip_special;
-    bool started;            /* a token came already */
+    bool started;             /* a token came already */
     unsigned char pending[4]; /* bytes of a character that is not complete */
     unsigned pending_bytes;
     char *buffer; /* the text of the last push; grows to the longest token, then stays */
@@ -70,10 +73,11 @@ void plim_tok_decoder_init(plim_tok_decoder *decoder, const plim_tok *tok, const
 
 /* The text that id completes: *text (never NULL, NUL-terminated) is valid until the next call.
  * USAGE: a negative id. */
-plim_status plim_tok_decoder_push(plim_tok_decoder *decoder, int32_t id, const char **text, size_t *bytes,
-                                  plim_error *err);
+plim_status plim_tok_decoder_push(plim_tok_decoder *decoder, int32_t id, const char **text,
+                                  size_t *bytes, plim_error *err);
 
-/* What is left (one U+FFFD for a character that was never completed); the decoder can then start anew. */
+/* What is left (one U+FFFD for a character that was never completed); the decoder can then start
+ * anew. */
 plim_status plim_tok_decoder_flush(plim_tok_decoder *decoder, const char **text, size_t *bytes,
                                    plim_error *err);
 void plim_tok_decoder_free(plim_tok_decoder *decoder);

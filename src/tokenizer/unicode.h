@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tables of Unicode, written by tools/tokenizer/unicode_tables.py: what Hugging Face's tokenizers knows
- * and this system's PCRE2 may not, and the canonical (de)compositions that its normalizer uses. */
+ * Tables of Unicode, written by tools/tokenizer/unicode_tables.py: what Hugging Face's tokenizers
+ * knows and this system's PCRE2 may not, and the canonical (de)compositions that its normalizer
+ * uses. */
 #ifndef PLIM_TOKENIZER_UNICODE_H
 #define PLIM_TOKENIZER_UNICODE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Over 600 lines because it is a table.  Written by tools/tokenizer/unicode_tables.py from tokenizers
- * 0.23.3; don't edit. */
+ * Over 600 lines because it is a table.  Written by tools/tokenizer/unicode_tables.py
+ * from tokenizers 0.23.3; not to be edited. */
 /* clang-format off */
 #include "tokenizer/unicode.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The vocabulary: one block of text with all strings, a table from id to string, and an index from string to id
- * that is only kept where encoding needs it.  About 14 bytes a token without the index, 30 with it. */
+ * The vocabulary: one block of text with all strings, a table from id to string, and an index from
+ * string to id that is only kept where encoding needs it.  About 14 bytes a token without the
+ * index, 30 with it. */
 #include "tokenizer/internal.h"
 
 #include <string.h>
@@ -125,8 +126,8 @@ static plim_status reserve_id(plim_vocab *vocab, uint32_t id, plim_error *err)
     if (id < vocab->size)
         return PLIM_OK;
     size_t had = vocab->record_cap;
-    plim_status status =
-        plim_grow(vocab->alloc, &vocab->record, &vocab->record_cap, (size_t)id + 1, sizeof *vocab->record, err);
+    plim_status status = plim_grow(vocab->alloc, &vocab->record, &vocab->record_cap, (size_t)id + 1,
+                                   sizeof *vocab->record, err);
     if (status)
         return status;
     if (vocab->record_cap > had)
@@ -135,10 +136,12 @@ static plim_status reserve_id(plim_vocab *vocab, uint32_t id, plim_error *err)
     return PLIM_OK;
 }
 
-plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id, plim_error *err)
+plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
+                           plim_error *err)
 {
     plim_status status;
-    if ((uint64_t)vocab->count * 4 >= (uint64_t)vocab->slot_count * 3 && (status = grow_index(vocab, err)))
+    if ((uint64_t)vocab->count * 4 >= (uint64_t)vocab->slot_count * 3 &&
+        (status = grow_index(vocab, err)))
         return status;
     if ((status = reserve_id(vocab, id, err)))
         return status;

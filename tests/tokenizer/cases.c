@@ -29,17 +29,20 @@ static plim_status take_ids(plim_json *json, tok_ids *out, plim_error *err)
         if (status || event == PLIM_JSON_ARRAY_END)
             return status;
         if ((status = plim_json_i64(json, "an id", INT32_MIN, INT32_MAX, &id, err)) ||
-            (status = plim_grow(plim_alloc_system(), &out->at, &out->cap, out->count + 1, sizeof *out->at, err)))
+            (status = plim_grow(plim_alloc_system(), &out->at, &out->cap, out->count + 1,
+                                sizeof *out->at, err)))
             return status;
         out->at[out->count++] = (int32_t)id;
     }
 }
 
-plim_status tok_value(const char *line, size_t bytes, tok_text *text, tok_ids *ids, bool *is_text, plim_error *err)
+plim_status tok_value(const char *line, size_t bytes, tok_text *text, tok_ids *ids, bool *is_text,
+                      plim_error *err)
 {
     plim_json *json;
     plim_json_event event;
-    plim_status status = plim_json_open_memory(&json, plim_alloc_system(), line, bytes, "line", NULL, err);
+    plim_status status =
+        plim_json_open_memory(&json, plim_alloc_system(), line, bytes, "line", NULL, err);
     if (status)
         return status;
     status = plim_json_next(json, &event, err);
@@ -82,8 +85,8 @@ bool tok_case_next(tok_case *c, const char **at, const char *end)
     plim_json *json;
     plim_json_event event;
     unsigned seen = 0;
-    plim_status status =
-        plim_json_open_memory(&json, plim_alloc_system(), *at, (size_t)(stop - *at), "cases", NULL, &err);
+    plim_status status = plim_json_open_memory(&json, plim_alloc_system(), *at,
+                                               (size_t)(stop - *at), "cases", NULL, &err);
     if (!status)
         status = plim_json_next(json, &event, &err);
     while (!status && !(status = plim_json_next(json, &event, &err)) && event == PLIM_JSON_KEY)
@@ -106,7 +109,8 @@ void tok_case_free(tok_case *c)
     memset(c, 0, sizeof *c);
 }
 
-plim_status tok_stream(const plim_tok *tok, const int32_t *ids, size_t n, bool skip, tok_text *out, plim_error *err)
+plim_status tok_stream(const plim_tok *tok, const int32_t *ids, size_t n, bool skip, tok_text *out,
+                       plim_error *err)
 {
     plim_tok_decoder decoder;
     plim_status status = PLIM_OK;
@@ -118,7 +122,8 @@ plim_status tok_stream(const plim_tok *tok, const int32_t *ids, size_t n, bool s
         status = i < n ? plim_tok_decoder_push(&decoder, ids[i], &text, &bytes, err)
                        : plim_tok_decoder_flush(&decoder, &text, &bytes, err);
         if (!status)
-            status = plim_grow(plim_alloc_system(), &out->at, &out->cap, out->bytes + bytes + 1, 1, err);
+            status =
+                plim_grow(plim_alloc_system(), &out->at, &out->cap, out->bytes + bytes + 1, 1, err);
         if (!status) {
             memcpy(out->at + out->bytes, text, bytes);
             out->bytes += bytes;

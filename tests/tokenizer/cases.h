@@ -22,16 +22,18 @@ typedef struct tok_case {
     tok_ids ids, plain;
 } tok_case;
 
-/* Next line of a whole file in memory into *c (its arrays are reused): false at the end.  Asserts that the
- * line has all fields. */
+/* Next line of a whole file in memory into *c (its arrays are reused): false at the end.  Asserts
+ * that the line has all fields. */
 bool tok_case_next(tok_case *c, const char **at, const char *end);
 void tok_case_free(tok_case *c);
 
 /* A JSON string or an array of ids, whichever the line is. */
-plim_status tok_value(const char *line, size_t bytes, tok_text *text, tok_ids *ids, bool *is_text, plim_error *err);
+plim_status tok_value(const char *line, size_t bytes, tok_text *text, tok_ids *ids, bool *is_text,
+                      plim_error *err);
 
 /* Decode with pushes and a flush. */
-plim_status tok_stream(const plim_tok *tok, const int32_t *ids, size_t n, bool skip, tok_text *out, plim_error *err);
+plim_status tok_stream(const plim_tok *tok, const int32_t *ids, size_t n, bool skip, tok_text *out,
+                       plim_error *err);
 
 /* A plim_alloc over malloc that counts what is held and can be told to fail. */
 typedef struct counting {

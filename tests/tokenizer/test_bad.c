@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tokenizer files that are wrong, hostile or beyond what is supported: each gets its class, its file and its
- * offset (the place marked by @ in the text below), and leaves nothing behind. */
+ * Tokenizer files that are wrong, hostile or beyond what is supported: each gets its class, its
+ * file and its offset (the place marked by @ in the text below), and leaves nothing behind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,8 +28,8 @@ static void write_file(const char *name, const char *text, size_t bytes)
 
 static void remove_files(void)
 {
-    static const char *const names[] = {"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json",
-                                        "config.json"};
+    static const char *const names[] = {"tokenizer.json", "vocab.json", "merges.txt",
+                                        "tokenizer_config.json", "config.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[512];
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -65,7 +65,8 @@ static plim_status open_counted(plim_tok **tok, counting *counted, plim_error *e
 }
 
 /* Opening the folder must fail so. */
-static void expect_failure(const char *name, const char *file, plim_status code, int64_t offset, const char *says)
+static void expect_failure(const char *name, const char *file, plim_status code, int64_t offset,
+                           const char *says)
 {
     plim_tok *tok;
     plim_error err = {0};
@@ -73,10 +74,11 @@ static void expect_failure(const char *name, const char *file, plim_status code,
     plim_status status = open_counted(&tok, &counted, &err);
     if (status == PLIM_OK)
         plim_tok_close(&tok);
-    if (status != code || (offset >= 0 && err.offset != offset) || (says && !strstr(err.message, says)) ||
-        !strstr(err.file, file))
-        fail_msg("%s: want %s at %lld (%s), have %s at %lld in %s: %s", name, plim_status_name(code), (long long)offset,
-                 says ? says : "", plim_status_name(status), (long long)err.offset, err.file, err.message);
+    if (status != code || (offset >= 0 && err.offset != offset) ||
+        (says && !strstr(err.message, says)) || !strstr(err.file, file))
+        fail_msg("%s: want %s at %lld (%s), have %s at %lld in %s: %s", name,
+                 plim_status_name(code), (long long)offset, says ? says : "",
+                 plim_status_name(status), (long long)err.offset, err.file, err.message);
 }
 
 /* text without its @, and where that was (-1: nowhere). */
@@ -90,24 +92,33 @@ static int64_t unmark(const char *text, char *out, size_t cap)
     return mark ? (int64_t)before : -1;
 }
 
-#define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}"
+#define MODEL                                                                                      \
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}"
 #define BYTES "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
-#define HEAD "{\"version\":\"1.0\","
-#define ADDED(id, text) \
-    "{\"id\":" id ",\"content\":" text ",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":true," \
+#define HEAD  "{\"version\":\"1.0\","
+#define ADDED(id, text)                                                                            \
+    "{\"id\":" id ",\"content\":" text                                                             \
+    ",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":true,"                \
     "\"special\":false}"
 #define VOCAB(vocab) HEAD BYTES ",\"model\":{\"type\":\"BPE\",\"vocab\":{" vocab "},\"merges\":[]}}"
-#define MERGES(merges) \
-    HEAD BYTES ",\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"c\":3},\"merges\":[" merges "]}}"
-#define BPE(fields) HEAD BYTES ",\"model\":{" fields ",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}"
-#define PART(part) HEAD part "," MODEL "}"
+#define MERGES(merges)                                                                             \
+    HEAD BYTES ",\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"c\":3},"        \
+               "\"merges\":[" merges "]}}"
+#define BPE(fields)                                                                                \
+    HEAD BYTES ",\"model\":{" fields ",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a "      \
+               "b\"]}}"
+#define PART(part)       HEAD part "," MODEL "}"
 #define WITH_BYTES(part) HEAD part "," BYTES "," MODEL "}"
+
 #define PRE(list) PART("\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" list "]}")
+
 #define BYTE_STEP "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}"
-#define SPLIT(pattern) PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":" pattern \
-                           "},\"behavior\":\"Isolated\",\"invert\":false}," BYTE_STEP)
-#define TEMPLATE(single, specials) \
-    WITH_BYTES("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[" single "],\"pair\":[]," \
+#define SPLIT(pattern)                                                                             \
+    PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":" pattern                                      \
+        "},\"behavior\":\"Isolated\",\"invert\":false}," BYTE_STEP)
+#define TEMPLATE(single, specials)                                                                 \
+    WITH_BYTES("\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[" single           \
+               "],\"pair\":[],"                                                                    \
                "\"special_tokens\":{" specials "}}")
 #define SEQUENCE_A "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}"
 
@@ -126,8 +137,10 @@ static const bad_json bad_files[] = {
     {"no-model", HEAD BYTES "}", PLIM_E_FORMAT, "no model"},
     {"two-models", HEAD BYTES "," MODEL ",\"model\":@{}}", PLIM_E_FORMAT, "twice"},
     {"model-null", HEAD BYTES ",\"model\":@null}", PLIM_E_FORMAT, "object"},
-    {"no-merges", HEAD BYTES ",\"model\":@{\"type\":\"BPE\",\"vocab\":{}}}", PLIM_E_FORMAT, "no merges"},
-    {"no-vocab", HEAD BYTES ",\"model\":@{\"type\":\"BPE\",\"merges\":[]}}", PLIM_E_FORMAT, "no vocab"},
+    {"no-merges", HEAD BYTES ",\"model\":@{\"type\":\"BPE\",\"vocab\":{}}}", PLIM_E_FORMAT,
+     "no merges"},
+    {"no-vocab", HEAD BYTES ",\"model\":@{\"type\":\"BPE\",\"merges\":[]}}", PLIM_E_FORMAT,
+     "no vocab"},
     /* vocabulary */
     {"vocab-id-negative", VOCAB("\"a\":@-1"), PLIM_E_FORMAT, NULL},
     {"vocab-id-33-bits", VOCAB("\"a\":@4294967296"), PLIM_E_LIMIT, NULL},
@@ -135,7 +148,8 @@ static const bad_json bad_files[] = {
     {"vocab-id-float", VOCAB("\"a\":@1.5"), PLIM_E_FORMAT, NULL},
     {"vocab-id-string", VOCAB("\"a\":@\"1\""), PLIM_E_FORMAT, "number"},
     {"lone-surrogate", VOCAB("\"\\ud800\":1"), PLIM_E_FORMAT, NULL},
-    {"vocab-twice", HEAD BYTES ",\"model\":{\"vocab\":{},\"vocab\":@{},\"merges\":[]}}", PLIM_E_FORMAT, "vocab"},
+    {"vocab-twice", HEAD BYTES ",\"model\":{\"vocab\":{},\"vocab\":@{},\"merges\":[]}}",
+     PLIM_E_FORMAT, "vocab"},
     /* merges */
     {"merge-unknown-token", MERGES("\"a b\",@\"a x\""), PLIM_E_FORMAT, "\"x\""},
     {"merge-unknown-result", MERGES("@\"b a\""), PLIM_E_FORMAT, "\"ba\""},
@@ -152,70 +166,91 @@ static const bad_json bad_files[] = {
     {"model-scores", HEAD BYTES ",\"model\":{\"vocab\":@[[\"a\",-1.0]]}}", PLIM_E_UNSUP, "scores"},
     {"model-type-number", BPE("\"type\":@7"), PLIM_E_FORMAT, "type"},
     {"model-dropout", BPE("\"dropout\":@0.1"), PLIM_E_UNSUP, "dropout"},
-    {"model-prefix", BPE("\"continuing_subword_prefix\":@\"##\""), PLIM_E_UNSUP, "continuing_subword_prefix"},
+    {"model-prefix", BPE("\"continuing_subword_prefix\":@\"##\""), PLIM_E_UNSUP,
+     "continuing_subword_prefix"},
     {"model-suffix", BPE("\"end_of_word_suffix\":@\"</w>\""), PLIM_E_UNSUP, "end_of_word_suffix"},
     {"model-byte-fallback", BPE("\"byte_fallback\":true"), PLIM_E_UNSUP, "byte_fallback"},
     {"model-flag", BPE("\"ignore_merges\":@1"), PLIM_E_FORMAT, "ignore_merges"},
     {"model-unk", BPE("\"unk_token\":\"<unk>\""), PLIM_E_FORMAT, "<unk>"},
     {"no-byte-level", PART("\"pre_tokenizer\":null"), PLIM_E_UNSUP, "ByteLevel"},
     /* added tokens */
-    {"added-id-huge", WITH_BYTES("\"added_tokens\":[" ADDED("@4294967296", "\"x\"") "]"), PLIM_E_FORMAT, "id"},
-    {"added-id-negative", WITH_BYTES("\"added_tokens\":[" ADDED("@-1", "\"x\"") "]"), PLIM_E_FORMAT, "id"},
-    {"added-content", WITH_BYTES("\"added_tokens\":[" ADDED("1", "@7") "]"), PLIM_E_FORMAT, "content"},
-    {"added-lacks", WITH_BYTES("\"added_tokens\":[{\"id\":1,\"content\":\"x\"@}]"), PLIM_E_FORMAT, "lacks"},
+    {"added-id-huge", WITH_BYTES("\"added_tokens\":[" ADDED("@4294967296", "\"x\"") "]"),
+     PLIM_E_FORMAT, "id"},
+    {"added-id-negative", WITH_BYTES("\"added_tokens\":[" ADDED("@-1", "\"x\"") "]"), PLIM_E_FORMAT,
+     "id"},
+    {"added-content", WITH_BYTES("\"added_tokens\":[" ADDED("1", "@7") "]"), PLIM_E_FORMAT,
+     "content"},
+    {"added-lacks", WITH_BYTES("\"added_tokens\":[{\"id\":1,\"content\":\"x\"@}]"), PLIM_E_FORMAT,
+     "lacks"},
     {"added-object", WITH_BYTES("\"added_tokens\":@{}"), PLIM_E_FORMAT, "array"},
     {"added-same-form",
-     WITH_BYTES("\"normalizer\":{\"type\":\"NFC\"},\"added_tokens\":[" ADDED("1", "\"\\u00e9\"") ","
-                    ADDED("2", "\"e\\u0301\"") "]"),
+     WITH_BYTES("\"normalizer\":{\"type\":\"NFC\"},\"added_tokens\":[" ADDED(
+         "1", "\"\\u00e9\"") "," ADDED("2", "\"e\\u0301\"") "]"),
      PLIM_E_FORMAT, "normalized form"},
     /* normalizer */
-    {"normalizer-prepend", WITH_BYTES("\"normalizer\":{\"type\":@\"Prepend\",\"prepend\":\"_\"}"), PLIM_E_UNSUP,
-     "normalizer type \"Prepend\""},
+    {"normalizer-prepend", WITH_BYTES("\"normalizer\":{\"type\":@\"Prepend\",\"prepend\":\"_\"}"),
+     PLIM_E_UNSUP, "normalizer type \"Prepend\""},
     {"normalizer-lowercase",
-     WITH_BYTES("\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":@\"Lowercase\"}]}"),
+     WITH_BYTES("\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{"
+                "\"type\":@\"Lowercase\"}]}"),
      PLIM_E_UNSUP, "Lowercase"},
     {"normalizer-number", WITH_BYTES("\"normalizer\":@1"), PLIM_E_FORMAT, "normalizer"},
     {"normalizer-no-type", WITH_BYTES("\"normalizer\":@{}"), PLIM_E_FORMAT, "type"},
     /* pre-tokenizer */
-    {"pre-metaspace", PRE("{\"type\":@\"Metaspace\"}"), PLIM_E_UNSUP, "pre_tokenizer type \"Metaspace\""},
+    {"pre-metaspace", PRE("{\"type\":@\"Metaspace\"}"), PLIM_E_UNSUP,
+     "pre_tokenizer type \"Metaspace\""},
     {"pre-whitespace", PRE(BYTE_STEP ",{\"type\":@\"Whitespace\"}"), PLIM_E_UNSUP, "Whitespace"},
     {"pre-two-byte-levels", PRE(BYTE_STEP ",@" BYTE_STEP), PLIM_E_UNSUP, "two ByteLevel"},
-    {"pre-no-list", PART("\"pre_tokenizer\":@{\"type\":\"Sequence\"}"), PLIM_E_FORMAT, "pretokenizers"},
-    {"pre-no-prefix", PART("\"pre_tokenizer\":@{\"type\":\"ByteLevel\"}"), PLIM_E_FORMAT, "add_prefix_space"},
+    {"pre-no-list", PART("\"pre_tokenizer\":@{\"type\":\"Sequence\"}"), PLIM_E_FORMAT,
+     "pretokenizers"},
+    {"pre-no-prefix", PART("\"pre_tokenizer\":@{\"type\":\"ByteLevel\"}"), PLIM_E_FORMAT,
+     "add_prefix_space"},
     {"pre-no-digits", PRE("@{\"type\":\"Digits\"}"), PLIM_E_FORMAT, "individual_digits"},
-    {"split-no-behavior", PRE("@{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"invert\":false}"), PLIM_E_FORMAT,
+    {"split-no-behavior",
+     PRE("@{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"invert\":false}"), PLIM_E_FORMAT,
      "behavior"},
-    {"split-behavior", PRE("{\"type\":\"Split\",\"behavior\":@\"Foo\"}"), PLIM_E_FORMAT, "behavior"},
-    {"split-no-pattern", PRE("@{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false}"), PLIM_E_FORMAT,
+    {"split-behavior", PRE("{\"type\":\"Split\",\"behavior\":@\"Foo\"}"), PLIM_E_FORMAT,
+     "behavior"},
+    {"split-no-pattern", PRE("@{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false}"),
+     PLIM_E_FORMAT, "pattern"},
+    {"split-pattern-kind", PRE("{\"type\":\"Split\",\"pattern\":{\"Glob\":@\"a\"}}"), PLIM_E_FORMAT,
      "pattern"},
-    {"split-pattern-kind", PRE("{\"type\":\"Split\",\"pattern\":{\"Glob\":@\"a\"}}"), PLIM_E_FORMAT, "pattern"},
     {"split-flag", PRE("{\"type\":\"Split\",\"invert\":@\"no\"}"), PLIM_E_FORMAT, "invert"},
     /* decoder */
     {"decoder-metaspace", WITH_BYTES("\"decoder\":{\"type\":@\"Metaspace\"}"), PLIM_E_UNSUP,
      "decoder type \"Metaspace\""},
     {"decoder-empty-pattern",
-     WITH_BYTES("\"decoder\":{\"type\":@\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"x\"}"), PLIM_E_UNSUP,
-     "Replace"},
+     WITH_BYTES(
+         "\"decoder\":{\"type\":@\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"x\"}"),
+     PLIM_E_UNSUP, "Replace"},
     {"decoder-fuse-first",
-     WITH_BYTES("\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},@{\"type\":\"ByteLevel\"}]}"),
+     WITH_BYTES("\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},@{\"type\":"
+                "\"ByteLevel\"}]}"),
      PLIM_E_UNSUP, "Fuse"},
     /* post-processor */
-    {"post-type", WITH_BYTES("\"post_processor\":{\"type\":@\"Foo\"}"), PLIM_E_UNSUP, "post_processor type \"Foo\""},
+    {"post-type", WITH_BYTES("\"post_processor\":{\"type\":@\"Foo\"}"), PLIM_E_UNSUP,
+     "post_processor type \"Foo\""},
     {"special-id-past-vocab",
      TEMPLATE("{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}," SEQUENCE_A,
               "\"x\":{\"id\":\"x\",\"ids\":[@99999],\"tokens\":[\"x\"]}"),
      PLIM_E_FORMAT, "99999"},
     {"special-id-negative",
-     TEMPLATE("{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}", "\"x\":{\"id\":\"x\",\"ids\":[@-1]}"), PLIM_E_FORMAT,
-     NULL},
-    {"template-unknown", TEMPLATE("@{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}", ""), PLIM_E_FORMAT, "\"x\""},
-    {"template-b", TEMPLATE("{\"Sequence\":{\"id\":\"B\",\"type_id\":0@}}", ""), PLIM_E_FORMAT, "sequence A"},
+     TEMPLATE("{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}",
+              "\"x\":{\"id\":\"x\",\"ids\":[@-1]}"),
+     PLIM_E_FORMAT, NULL},
+    {"template-unknown", TEMPLATE("@{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}", ""),
+     PLIM_E_FORMAT, "\"x\""},
+    {"template-b", TEMPLATE("{\"Sequence\":{\"id\":\"B\",\"type_id\":0@}}", ""), PLIM_E_FORMAT,
+     "sequence A"},
     {"template-twice",
-     WITH_BYTES("\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\",\"cls\":[\"a\",0],"
-                "\"sep\":[\"b\",1]},@{\"type\":\"BertProcessing\",\"cls\":[\"a\",0],\"sep\":[\"b\",1]}]}"),
+     WITH_BYTES(
+         "\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\","
+         "\"cls\":[\"a\",0],"
+         "\"sep\":[\"b\",1]},@{\"type\":\"BertProcessing\",\"cls\":[\"a\",0],\"sep\":[\"b\",1]}]}"),
      PLIM_E_UNSUP, "two post_processors"},
-    {"post-lacks", WITH_BYTES("\"post_processor\":@{\"type\":\"BertProcessing\",\"cls\":[\"a\",0]}"), PLIM_E_FORMAT,
-     "BertProcessing"},
+    {"post-lacks",
+     WITH_BYTES("\"post_processor\":@{\"type\":\"BertProcessing\",\"cls\":[\"a\",0]}"),
+     PLIM_E_FORMAT, "BertProcessing"},
     /* patterns: what PCRE2 would read otherwise is refused, by name and place */
     {"pattern-boundary", SPLIT("@\"\\\\bx\""), PLIM_E_UNSUP, "escape"},
     {"pattern-named-group", SPLIT("@\"(?<n>a)\""), PLIM_E_UNSUP, "group"},
@@ -237,7 +272,8 @@ static const bad_json bad_files[] = {
     {"pattern-range", SPLIT("@\"[z-a]\""), PLIM_E_FORMAT, "range"},
     {"pattern-backslash", SPLIT("@\"a\\\\\""), PLIM_E_FORMAT, "backslash"},
     {"pattern-count", SPLIT("@\"a{999999}\""), PLIM_E_LIMIT, NULL},
-    {"pattern-too-large", SPLIT("@\"(?:(?:(?:abcdefgh){999}){999}){999}\""), PLIM_E_LIMIT, "compile"},
+    {"pattern-too-large", SPLIT("@\"(?:(?:(?:abcdefgh){999}){999}){999}\""), PLIM_E_LIMIT,
+     "compile"},
 };
 
 static void test_bad_files(void **state)
@@ -254,8 +290,8 @@ static void test_bad_files(void **state)
 }
 
 /* {"version":"1.0", before (repeated thing) after} */
-static void expect_repeated(const char *name, const char *before, const char *thing, size_t times, const char *after,
-                            plim_status code, const char *says)
+static void expect_repeated(const char *name, const char *before, const char *thing, size_t times,
+                            const char *after, plim_status code, const char *says)
 {
     size_t a = strlen(before), b = strlen(thing), c = strlen(after), bytes = a + b * times + c;
     char *text = malloc(bytes);
@@ -273,25 +309,33 @@ static void expect_repeated(const char *name, const char *before, const char *th
 static void test_limits(void **state)
 {
     (void)state;
-    expect_repeated("token-5MB", HEAD BYTES ",\"model\":{\"vocab\":{\"", "a", 5u << 20, "\":0},\"merges\":[]}}",
-                    PLIM_E_LIMIT, NULL);
-    expect_repeated("nested-normalizers-9", HEAD "\"normalizer\":", "{\"type\":\"Sequence\",\"normalizers\":[", 9, "",
+    expect_repeated("token-5MB", HEAD BYTES ",\"model\":{\"vocab\":{\"", "a", 5u << 20,
+                    "\":0},\"merges\":[]}}", PLIM_E_LIMIT, NULL);
+    expect_repeated("nested-normalizers-9",
+                    HEAD "\"normalizer\":", "{\"type\":\"Sequence\",\"normalizers\":[", 9, "",
                     PLIM_E_LIMIT, "nested");
     expect_repeated("nested-normalizers-1000", HEAD "\"x\":", "[", 1000, "", PLIM_E_LIMIT, NULL);
-    expect_repeated("nested-processors", HEAD "\"post_processor\":", "{\"type\":\"Sequence\",\"processors\":[", 9, "",
+    expect_repeated("nested-processors",
+                    HEAD "\"post_processor\":", "{\"type\":\"Sequence\",\"processors\":[", 9, "",
                     PLIM_E_LIMIT, "nested");
     expect_repeated("17-steps", HEAD "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[",
-                    "{\"type\":\"Digits\",\"individual_digits\":true},", 17, BYTE_STEP "]}," MODEL "}", PLIM_E_LIMIT,
-                    "steps");
-    expect_repeated("added-5000", HEAD "\"added_tokens\":[{\"content\":\"", "a", 5000, "\"}]}", PLIM_E_LIMIT, "5000");
-    expect_repeated("template", HEAD "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[",
+                    "{\"type\":\"Digits\",\"individual_digits\":true},", 17,
+                    BYTE_STEP "]}," MODEL "}", PLIM_E_LIMIT, "steps");
+    expect_repeated("added-5000", HEAD "\"added_tokens\":[{\"content\":\"", "a", 5000, "\"}]}",
+                    PLIM_E_LIMIT, "5000");
+    expect_repeated("template",
+                    HEAD "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[",
                     SEQUENCE_A ",", 5000, SEQUENCE_A "]}}", PLIM_E_LIMIT, "template");
-    expect_repeated("pattern", HEAD "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,"
-                                    "\"pattern\":{\"Regex\":\"",
-                    "a", 70000, "\"}}}", PLIM_E_LIMIT, "70000");
-    expect_repeated("groups", HEAD "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,"
-                                   "\"pattern\":{\"Regex\":\"",
-                    "(", 500, "\"}}}", PLIM_E_UNSUP, "nested");
+    expect_repeated(
+        "pattern",
+        HEAD "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,"
+             "\"pattern\":{\"Regex\":\"",
+        "a", 70000, "\"}}}", PLIM_E_LIMIT, "70000");
+    expect_repeated(
+        "groups",
+        HEAD "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,"
+             "\"pattern\":{\"Regex\":\"",
+        "(", 500, "\"}}}", PLIM_E_UNSUP, "nested");
 }
 
 static void encode_and_check(const char *text, const int32_t *want, size_t want_count)
@@ -303,7 +347,9 @@ static void encode_and_check(const char *text, const int32_t *want, size_t want_
     size_t count;
     if (open_counted(&tok, &counted, &err))
         fail_msg("%s", err.message);
-    assert_int_equal(plim_tok_encode(tok, &counted.alloc, text, strlen(text), true, &ids, &count, &err), PLIM_OK);
+    assert_int_equal(
+        plim_tok_encode(tok, &counted.alloc, text, strlen(text), true, &ids, &count, &err),
+        PLIM_OK);
     assert_int_equal(count, want_count);
     assert_memory_equal(ids, want, count * sizeof *ids);
     plim_delete(&counted.alloc, ids);
@@ -321,12 +367,13 @@ static void test_accepted(void **state)
     static const char last_wins[] = VOCAB("\"a\":7,\"b\":1,\"a\":3");
     write_file("tokenizer.json", last_wins, strlen(last_wins));
     encode_and_check("ab", (int32_t[]){3, 1}, 2);
-    static const char order[] = HEAD "\"model\":{\"unknown\":[{}],\"merges\":[[\"a\",\"b\"]],\"vocab\":{\"a\":0,\"b\":1,"
-                                     "\"ab\":2},\"type\":\"BPE\",\"dropout\":0.0}," BYTES "}";
+    static const char order[] =
+        HEAD "\"model\":{\"unknown\":[{}],\"merges\":[[\"a\",\"b\"]],\"vocab\":{\"a\":0,\"b\":1,"
+             "\"ab\":2},\"type\":\"BPE\",\"dropout\":0.0}," BYTES "}";
     write_file("tokenizer.json", order, strlen(order));
     encode_and_check("abba", (int32_t[]){2, 1, 0}, 3);
-    static const char ignored[] = WITH_BYTES("\"added_tokens\":[" ADDED("4294967295", "\"<x>\"") ","
-                                                 ADDED("0", "\"b\"") "," ADDED("9", "\"\"") "]");
+    static const char ignored[] = WITH_BYTES("\"added_tokens\":[" ADDED(
+        "4294967295", "\"<x>\"") "," ADDED("0", "\"b\"") "," ADDED("9", "\"\"") "]");
     write_file("tokenizer.json", ignored, strlen(ignored));
     encode_and_check("a<x>ab", (int32_t[]){0, 3, 0, 1}, 4);
     remove_files();
@@ -335,8 +382,8 @@ static void test_accepted(void **state)
 static void test_backtracking(void **state)
 {
     (void)state;
-    static const char *const patterns[] = {SPLIT("\"^(?:a+)+$\""), SPLIT("\"(?:a|aa)+(?!a)(?=!)b\""),
-                                           SPLIT("\"(?:a?){40}a{40}!c\"")};
+    static const char *const patterns[] = {
+        SPLIT("\"^(?:a+)+$\""), SPLIT("\"(?:a|aa)+(?!a)(?=!)b\""), SPLIT("\"(?:a?){40}a{40}!c\"")};
     char text[200];
     memset(text, 'a', sizeof text);
     text[60] = '!';
@@ -349,7 +396,8 @@ static void test_backtracking(void **state)
         write_file("tokenizer.json", patterns[i], strlen(patterns[i]));
         if (open_counted(&tok, &counted, &err))
             fail_msg("%s", err.message);
-        plim_status status = plim_tok_encode(tok, &counted.alloc, text, 61, false, &ids, &count, &err);
+        plim_status status =
+            plim_tok_encode(tok, &counted.alloc, text, 61, false, &ids, &count, &err);
         if (i == 0) {
             assert_int_equal(status, PLIM_E_LIMIT);
             assert_non_null(strstr(err.message, "backtracks"));
@@ -372,8 +420,10 @@ static void test_pair(void **state)
     static const struct {
         const char *merges;
         plim_status code;
-    } bad[] = {{"#version: 0.2\n@a b c\n", PLIM_E_FORMAT}, {"a b\n@\na b\n", PLIM_E_FORMAT},
-               {"#version: 0.2\na b\n@a q", PLIM_E_FORMAT}, {"a b\na @\xFF\n", PLIM_E_FORMAT}};
+    } bad[] = {{"#version: 0.2\n@a b c\n", PLIM_E_FORMAT},
+               {"a b\n@\na b\n", PLIM_E_FORMAT},
+               {"#version: 0.2\na b\n@a q", PLIM_E_FORMAT},
+               {"a b\na @\xFF\n", PLIM_E_FORMAT}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[256];
         int64_t offset = unmark(bad[i].merges, text, sizeof text);
@@ -402,8 +452,9 @@ static void test_pair(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad_files), cmocka_unit_test(test_limits),
-                                       cmocka_unit_test(test_accepted), cmocka_unit_test(test_backtracking),
-                                       cmocka_unit_test(test_pair)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_files), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_accepted), cmocka_unit_test(test_backtracking),
+        cmocka_unit_test(test_pair)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

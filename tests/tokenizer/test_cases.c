@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ids and texts against what Hugging Face tokenizers gave for the same files: `own` are the small tokenizers of
- * this folder (tools/tokenizer/record.py), `shared` real ones that lie beside the checkout. */
+ * Ids and texts against what Hugging Face tokenizers gave for the same files: `own` are the small
+ * tokenizers of this folder (tools/tokenizer/record.py), `shared` real ones that lie beside the
+ * checkout. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ static bool check_ids(const plim_tok *tok, const tok_case *c, bool special)
     int32_t *ids;
     size_t count;
     plim_error err = {0};
-    if (plim_tok_encode(tok, plim_alloc_system(), c->text.at, c->text.bytes, special, &ids, &count, &err)) {
+    if (plim_tok_encode(tok, plim_alloc_system(), c->text.at, c->text.bytes, special, &ids, &count,
+                        &err)) {
         fprintf(stderr, "%s\n", err.message);
         return false;
     }
@@ -58,7 +60,8 @@ static bool check_text(const plim_tok *tok, const tok_case *c, bool skip)
     size_t bytes;
     tok_text streamed = {0};
     plim_error err = {0};
-    assert_int_equal(plim_tok_decode(tok, plim_alloc_system(), c->ids.at, c->ids.count, skip, &text, &bytes, &err),
+    assert_int_equal(plim_tok_decode(tok, plim_alloc_system(), c->ids.at, c->ids.count, skip, &text,
+                                     &bytes, &err),
                      PLIM_OK);
     assert_int_equal(text[bytes], 0);
     bool same = same_text(skip ? "decoded_skip" : "decoded", want, text, bytes);
@@ -80,7 +83,8 @@ static void test_directory(void **state)
     plim_error err = {0};
     counting counted;
     counting_init(&counted);
-    assert_true((size_t)snprintf(directory, sizeof directory, "%s/%s", root, name) < sizeof directory);
+    assert_true((size_t)snprintf(directory, sizeof directory, "%s/%s", root, name) <
+                sizeof directory);
     assert_int_equal(plim_path_join(path, sizeof path, directory, "cases.jsonl", &err), PLIM_OK);
     if (plim_file_slurp(&file, &bytes, plim_alloc_system(), path, 64u << 20, &err))
         fail_msg("%s", err.message);
@@ -95,8 +99,9 @@ static void test_directory(void **state)
         good = check_text(tok, &c, true) && good;
         bad += !good;
     }
-    printf("%s: %zu lines, %zu wrong; opened in %.1f ms, holds %.2f MiB (peak %.2f)\n", name, lines, bad,
-           (opened - start) * 1e3, (double)counted.held / 1048576, (double)counted.peak / 1048576);
+    printf("%s: %zu lines, %zu wrong; opened in %.1f ms, holds %.2f MiB (peak %.2f)\n", name, lines,
+           bad, (opened - start) * 1e3, (double)counted.held / 1048576,
+           (double)counted.peak / 1048576);
     plim_tok_close(&tok);
     assert_null(tok);
     assert_int_equal(counted.blocks, 0);
@@ -107,19 +112,23 @@ static void test_directory(void **state)
     assert_int_equal(bad, 0);
 }
 
-#define DIRECTORY(name) {name, test_directory, NULL, NULL, (void *)name}
+#define DIRECTORY(name)                                                                            \
+    {                                                                                              \
+        name, test_directory, NULL, NULL, (void *)name                                             \
+    }
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest shared[] = {DIRECTORY("gpt2"),   DIRECTORY("qwen2"),   DIRECTORY("phi2"),
-                                        DIRECTORY("whisper"), DIRECTORY("smollm2"), DIRECTORY("falcon")};
+    const struct CMUnitTest shared[] = {DIRECTORY("gpt2"),    DIRECTORY("qwen2"),
+                                        DIRECTORY("phi2"),    DIRECTORY("whisper"),
+                                        DIRECTORY("smollm2"), DIRECTORY("falcon")};
     const struct CMUnitTest own[] = {
-        DIRECTORY("bloom"), DIRECTORY("deepseek"), DIRECTORY("digits"), DIRECTORY("falcon"),
-        DIRECTORY("fuse"), DIRECTORY("gpt2_bos"), DIRECTORY("gpt2_json"),
-        DIRECTORY("gpt2_pair"), DIRECTORY("holes"), DIRECTORY("inverted"), DIRECTORY("llama3"),
-        DIRECTORY("merged_next"), DIRECTORY("no_decoder"), DIRECTORY("o200k"),
-        DIRECTORY("odd_added"), DIRECTORY("qwen2_pair"), DIRECTORY("roberta"),
-        DIRECTORY("with_config")};
+        DIRECTORY("bloom"),      DIRECTORY("deepseek"),  DIRECTORY("digits"),
+        DIRECTORY("falcon"),     DIRECTORY("fuse"),      DIRECTORY("gpt2_bos"),
+        DIRECTORY("gpt2_json"),  DIRECTORY("gpt2_pair"), DIRECTORY("holes"),
+        DIRECTORY("inverted"),   DIRECTORY("llama3"),    DIRECTORY("merged_next"),
+        DIRECTORY("no_decoder"), DIRECTORY("o200k"),     DIRECTORY("odd_added"),
+        DIRECTORY("qwen2_pair"), DIRECTORY("roberta"),   DIRECTORY("with_config")};
     if (argc > 1 && !strcmp(argv[1], "shared")) {
         root = PLIM_SOURCE_DIR "/../shared/data/tokenizers";
         bool found;

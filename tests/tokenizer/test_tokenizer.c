@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What holds beyond the recorded cases: invalid input, streams that give whole characters, long runs, several
- * threads on one tokenizer, every allocation failing in its turn. */
+ * What holds beyond the recorded cases: invalid input, streams that give whole characters, long
+ * runs, several threads on one tokenizer, every allocation failing in its turn. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,8 @@ static int32_t *encode(const plim_tok *tok, const char *text, size_t bytes, size
     return ids;
 }
 
-/* roberta's ids 0..4 are <s> <pad> </s> <unk> <mask>, then come the bytes: record.py trained it so. */
+/* roberta's ids 0..4 are <s> <pad> </s> <unk> <mask>, then come the bytes: record.py trained it so.
+ */
 static void test_questions(void **state)
 {
     (void)state;
@@ -106,26 +107,33 @@ static void test_empty_and_wrong(void **state)
     int32_t *ids = (int32_t *)1;
     size_t count = 7, bytes = 7;
     char *text;
-    assert_int_equal(plim_tok_encode(tok, plim_alloc_system(), NULL, 0, false, &ids, &count, &err), PLIM_OK);
+    assert_int_equal(plim_tok_encode(tok, plim_alloc_system(), NULL, 0, false, &ids, &count, &err),
+                     PLIM_OK);
     assert_null(ids);
     assert_int_equal(count, 0);
-    assert_int_equal(plim_tok_encode(tok, plim_alloc_system(), "", 0, true, &ids, &count, NULL), PLIM_OK);
+    assert_int_equal(plim_tok_encode(tok, plim_alloc_system(), "", 0, true, &ids, &count, NULL),
+                     PLIM_OK);
     assert_int_equal(count, 2);
-    assert_int_equal(plim_tok_decode(tok, plim_alloc_system(), ids, 2, true, &text, &bytes, &err), PLIM_OK);
+    assert_int_equal(plim_tok_decode(tok, plim_alloc_system(), ids, 2, true, &text, &bytes, &err),
+                     PLIM_OK);
     assert_string_equal(text, "");
     assert_int_equal(bytes, 0);
     plim_delete(plim_alloc_system(), text);
     plim_delete(plim_alloc_system(), ids);
     int32_t negative[] = {5, -3};
-    assert_int_equal(plim_tok_decode(tok, plim_alloc_system(), negative, 2, true, &text, &bytes, &err), PLIM_E_USAGE);
+    assert_int_equal(
+        plim_tok_decode(tok, plim_alloc_system(), negative, 2, true, &text, &bytes, &err),
+        PLIM_E_USAGE);
     assert_null(text);
     assert_non_null(strstr(err.message, "-3"));
     int32_t unknown[] = {5, 100000, 6, INT32_MAX};
-    assert_int_equal(plim_tok_decode(tok, plim_alloc_system(), unknown, 4, true, &text, &bytes, &err), PLIM_OK);
+    assert_int_equal(
+        plim_tok_decode(tok, plim_alloc_system(), unknown, 4, true, &text, &bytes, &err), PLIM_OK);
     assert_string_equal(text, "!\"");
     plim_delete(plim_alloc_system(), text);
     plim_tok_close(&tok);
-    assert_int_equal(plim_tok_open(&tok, plim_alloc_system(), FIXTURES "no-such-folder", NULL, &err), PLIM_E_IO);
+    assert_int_equal(
+        plim_tok_open(&tok, plim_alloc_system(), FIXTURES "no-such-folder", NULL, &err), PLIM_E_IO);
     assert_null(tok);
 }
 
@@ -154,7 +162,9 @@ static void test_stream(void **state)
             plim_error err = {0};
             for (size_t i = 0; i < count; i++)
                 ids[i] = (int32_t)(next_random(&seed) % (plim_tok_size(tok) + 10));
-            assert_int_equal(plim_tok_decode(tok, plim_alloc_system(), ids, count, skip, &text, &bytes, &err), PLIM_OK);
+            assert_int_equal(
+                plim_tok_decode(tok, plim_alloc_system(), ids, count, skip, &text, &bytes, &err),
+                PLIM_OK);
             assert_true(plim_utf8_valid(text, bytes));
             assert_int_equal(tok_stream(tok, ids, count, skip, &streamed, &err), PLIM_OK);
             assert_int_equal(streamed.bytes, bytes);
@@ -166,12 +176,14 @@ static void test_stream(void **state)
     }
 }
 
-/* The bytes of U+1F600 one by one: nothing until the last, and one U+FFFD for a beginning without its end. */
+/* The bytes of U+1F600 one by one: nothing until the last, and one U+FFFD for a beginning without
+ * its end. */
 static void test_stream_waits(void **state)
 {
     (void)state;
     plim_tok *tok = open_fixture("gpt2_json");
-    static const char *const spelled[] = {"\xC3\xB0", "\xC5\x81", "\xC4\xBA", "\xC4\xA2"}; /* F0 9F 98 80 */
+    static const char *const spelled[] = {"\xC3\xB0", "\xC5\x81", "\xC4\xBA",
+                                          "\xC4\xA2"}; /* F0 9F 98 80 */
     int32_t ids[4];
     plim_tok_decoder decoder;
     counting counted;
@@ -254,7 +266,8 @@ static void test_long_runs(void **state)
     plim_json_event event;
     plim_error err = {0};
     unsigned seen = 0;
-    assert_int_equal(plim_json_open_path(&json, plim_alloc_system(), FIXTURES "long_runs.json", 1 << 20, NULL, &err),
+    assert_int_equal(plim_json_open_path(&json, plim_alloc_system(), FIXTURES "long_runs.json",
+                                         1 << 20, NULL, &err),
                      PLIM_OK);
     assert_int_equal(plim_json_expect(json, PLIM_JSON_ARRAY, "all", &err), PLIM_OK);
     for (;; seen++) {
@@ -262,7 +275,8 @@ static void test_long_runs(void **state)
         if (event == PLIM_JSON_ARRAY_END)
             break;
         check_long_run(json);
-        assert_int_equal(plim_json_expect(json, PLIM_JSON_ARRAY_END, "the end of a run", &err), PLIM_OK);
+        assert_int_equal(plim_json_expect(json, PLIM_JSON_ARRAY_END, "the end of a run", &err),
+                         PLIM_OK);
     }
     assert_true(seen >= 6);
     plim_json_close(&json);
@@ -286,13 +300,15 @@ static void *work(void *arg)
         int32_t *ids;
         char *text;
         size_t count, bytes;
-        if (plim_tok_encode(j->tok, plim_alloc_system(), j->text, j->bytes, false, &ids, &count, NULL))
+        if (plim_tok_encode(j->tok, plim_alloc_system(), j->text, j->bytes, false, &ids, &count,
+                            NULL))
             j->good = false;
-        else if (plim_tok_decode(j->tok, plim_alloc_system(), ids, count, false, &text, &bytes, NULL))
+        else if (plim_tok_decode(j->tok, plim_alloc_system(), ids, count, false, &text, &bytes,
+                                 NULL))
             j->good = false;
         else {
-            j->good = count == j->count && !memcmp(ids, j->want, count * sizeof *ids) && bytes == j->bytes &&
-                      !memcmp(text, j->text, bytes);
+            j->good = count == j->count && !memcmp(ids, j->want, count * sizeof *ids) &&
+                      bytes == j->bytes && !memcmp(text, j->text, bytes);
             plim_delete(plim_alloc_system(), text);
         }
         plim_delete(plim_alloc_system(), ids);
@@ -309,8 +325,8 @@ static void test_threads(void **state)
     pthread_t threads[4];
     plim_error err = {0};
     size_t bytes, count;
-    assert_int_equal(plim_file_slurp(&text, &bytes, plim_alloc_system(), PLIM_SOURCE_DIR "/tests/tokenizer/test_bad.c",
-                                     1 << 20, &err),
+    assert_int_equal(plim_file_slurp(&text, &bytes, plim_alloc_system(),
+                                     PLIM_SOURCE_DIR "/tests/tokenizer/test_bad.c", 1 << 20, &err),
                      PLIM_OK);
     int32_t *want = encode(tok, text, bytes, &count);
     for (int i = 0; i < 4; i++) {
@@ -347,7 +363,8 @@ static plim_status whole_way(const char *name, counting *counted, uint64_t *prin
     snprintf(path, sizeof path, FIXTURES "%s", name);
     plim_status status = plim_tok_open(&tok, &counted->alloc, path, NULL, &err);
     if (!status)
-        status = plim_tok_encode(tok, &counted->alloc, text, strlen(text), true, &ids, &count, &err);
+        status =
+            plim_tok_encode(tok, &counted->alloc, text, strlen(text), true, &ids, &count, &err);
     if (!status)
         status = plim_tok_decode(tok, &counted->alloc, ids, count, false, &back, &bytes, &err);
     if (status) {
@@ -400,9 +417,9 @@ static void test_allocations_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_questions),    cmocka_unit_test(test_invalid_text),
+        cmocka_unit_test(test_questions),       cmocka_unit_test(test_invalid_text),
         cmocka_unit_test(test_empty_and_wrong), cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_stream_waits), cmocka_unit_test(test_long_runs),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_allocations_fail)};
+        cmocka_unit_test(test_stream_waits),    cmocka_unit_test(test_long_runs),
+        cmocka_unit_test(test_threads),         cmocka_unit_test(test_allocations_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

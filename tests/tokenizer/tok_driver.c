@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tok_driver FOLDER: each line of stdin is a JSON string (or an array of ids), each line of stdout what the
- * tokenizer makes of it: {"ids": [...], "plain": [...], "decoded": "...", "decoded_skip": "..."}.
- * For tools/tokenizer/compare.py, which asks Hugging Face tokenizers the same. */
+ * tok_driver FOLDER: each line of stdin is a JSON string (or an array of ids), each line of stdout
+ * what the tokenizer makes of it: {"ids": [...], "plain": [...], "decoded": "...", "decoded_skip":
+ * "..."}. For tools/tokenizer/compare.py, which asks Hugging Face tokenizers the same. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,8 @@ static void print_text(const char *name, const char *text, size_t bytes)
     printf("\"");
 }
 
-static plim_status decode_both(const plim_tok *tok, const int32_t *ids, size_t count, plim_error *err)
+static plim_status decode_both(const plim_tok *tok, const int32_t *ids, size_t count,
+                               plim_error *err)
 {
     for (int skip = 0; skip < 2; skip++) {
         char *text;
@@ -64,7 +65,8 @@ static plim_status one_line(const plim_tok *tok, const char *line, size_t bytes,
     for (int special = 1; !status && is_text && special >= 0; special--) {
         int32_t *ids = NULL;
         size_t count = 0;
-        status = plim_tok_encode(tok, plim_alloc_system(), text.at, text.bytes, special, &ids, &count, err);
+        status = plim_tok_encode(tok, plim_alloc_system(), text.at, text.bytes, special, &ids,
+                                 &count, err);
         if (!status) {
             printf(special ? "" : ", ");
             print_ids(special ? "ids" : "plain", ids, count);
@@ -120,8 +122,9 @@ static int measure(const plim_tok *tok, const char *path)
         if (plim_tok_decode(tok, &counted.alloc, ids, count, false, &back, &back_bytes, &err))
             return 1;
         double decoded = cpu_now();
-        printf("%zu bytes, %zu ids: encode %.1f MB/s (%.3f s), decode %.1f MB/s, scratch peak %.1f MiB, %s\n", bytes,
-               count, (double)bytes / 1e6 / (encoded - start), encoded - start,
+        printf("%zu bytes, %zu ids: encode %.1f MB/s (%.3f s), decode %.1f MB/s, scratch peak %.1f "
+               "MiB, %s\n",
+               bytes, count, (double)bytes / 1e6 / (encoded - start), encoded - start,
                (double)bytes / 1e6 / (decoded - encoded), (double)counted.peak / 1048576,
                back_bytes == bytes && !memcmp(back, text, bytes) ? "round trip" : "NOT THE SAME");
         plim_delete(&counted.alloc, ids);

@@ -86,7 +86,7 @@ def main():
     composing = sorted((p[1], p[2], i) for i, p in enumerate(pairs) if p[2] and nfc(chr(p[1]) + chr(p[2])) == chr(p[0]))
 
     print("/* SPDX-License-Identifier: Apache-2.0\n *\n * Over 600 lines because it is a table.  Written by "
-          "tools/tokenizer/unicode_tables.py from tokenizers\n * %s; don't edit. */" % __version__)
+          "tools/tokenizer/unicode_tables.py\n * from tokenizers %s; not to be edited. */" % __version__)
     print("/* clang-format off */")
     print('#include "tokenizer/unicode.h"\n')
     emit("plim_unicode_new plim_unicode_added", "plim_unicode_added_count",
