@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
+ * Over 600 lines because it is the one installed header, and its comments are the manual.
+ *
  * plimsoll.h: load Hugging Face checkpoints without peak RAM, below a line that the user draws, and
- * generate text from them.  The only installed header.  In this order: simple calls, then planning,
- * then the low-level ones (checkpoints, sessions, synthetic checkpoints).
+ * generate text from them.  In this order: simple calls, then planning, then the low-level ones
+ * (checkpoints, sessions, synthetic checkpoints).
  *
  * Rules that hold for every call:
  *  1. Handles are opaque counted references.  `open` makes one, `close` drops it, accepts a pointer

@@ -12,8 +12,12 @@ FOLDERS = ["include", "src", "cli", "server", "tests", "bench", "fuzz", "example
 SUFFIXES = {".c", ".h", ".py", ".sh", ".cu"}
 MAX_LINES = 600
 MAX_FUNCTION = 70
-# The forward pass reads from top to bottom like the paper.
-LONG_FUNCTIONS = {"src/generate/forward.c"}
+# Where functions are counted; the tests' are tables more often than not.
+COUNTED = ("src/", "cli/", "server/", "examples/")
+LONG_FUNCTIONS = {
+    ("src/generate/forward.c", None),  # the forward pass reads from top to bottom like the paper
+    ("src/model/skeleton.c", "role_shape"),  # a table: one switch, one case per role
+}
 # Files that are data, written by a script.
 DATA = re.compile(r"/(golden|corpus|expected)[^/]*/|/expected_[^/]*[.]h$")
 TITLE = re.compile(r"^[A-Za-z_].*\(")
@@ -29,12 +33,12 @@ def files(root):
 
 
 def long_functions(lines):
-    """(first line number, length) of functions that are too long: from the title to the closing brace."""
+    """(first line number, its title, length) of functions that are too long: from the title to the closing brace."""
     title = None
     for number, line in enumerate(lines, 1):
         if line == "}" and title:
             if number - title + 1 > MAX_FUNCTION:
-                yield title, number - title + 1
+                yield title, lines[title - 1], number - title + 1
             title = None
         elif line == "{" and title is None:
             title = number  # a title that was not seen
@@ -58,9 +62,10 @@ def check_file(path, name):
             yield f"{name}:{number}: a tab"
         if line != line.rstrip():
             yield f"{name}:{number}: blanks at the end of the line"
-    if path.suffix in (".c", ".h") and name not in LONG_FUNCTIONS:
-        for number, length in long_functions(lines):
-            yield f"{name}:{number}: a function of {length} lines, at most {MAX_FUNCTION} are allowed"
+    if path.suffix in (".c", ".h") and name.startswith(COUNTED) and (name, None) not in LONG_FUNCTIONS:
+        for number, title, length in long_functions(lines):
+            if not any(name == file and f"{function}(" in title for file, function in LONG_FUNCTIONS):
+                yield f"{name}:{number}: a function of {length} lines, at most {MAX_FUNCTION} are allowed"
 
 
 def check(root):
