@@ -6,90 +6,97 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Shape of a role's tensor; false when the spec has no such role.  in_out swaps the projections
- * (Conv1D). */
+/* ---- which tensors a spec has, and their shapes ---- */
+
+typedef enum extent_of {
+    NONE,
+    VOCAB,
+    POSITIONS,
+    HIDDEN,
+    INNER,
+    HEAD_DIM,
+    Q,
+    KV,
+    QKV,
+    EXTENTS
+} extent_of;
+
+typedef enum condition {
+    ALWAYS,
+    IF_LEARNED,    /* positions */
+    IF_LAYER_NORM, /* norms have biases */
+    IF_FUSED,
+    IF_FUSED_BIAS,
+    IF_SPLIT, /* q, k, v apart */
+    IF_SPLIT_BIAS,
+    IF_QK_NORM,
+    IF_OUT_BIAS,
+    IF_GATED,
+    IF_GATED_BIAS,
+    IF_MLP_BIAS,
+    CONDITIONS
+} condition;
+
+/* [outputs, inputs]; a vector has outputs only.  Projections turn round in an [in, out] layout. */
+static const struct {
+    extent_of outputs, inputs;
+    condition when;
+} roles[PLIM_ROLE_COUNT] = {
+    [PLIM_ROLE_EMBED] = {VOCAB, HIDDEN, ALWAYS},
+    [PLIM_ROLE_POSITION] = {POSITIONS, HIDDEN, IF_LEARNED},
+    [PLIM_ROLE_FINAL_NORM] = {HIDDEN, NONE, ALWAYS},
+    [PLIM_ROLE_FINAL_NORM_BIAS] = {HIDDEN, NONE, IF_LAYER_NORM},
+    [PLIM_ROLE_HEAD] = {VOCAB, HIDDEN, ALWAYS},
+    [PLIM_ROLE_ATTN_NORM] = {HIDDEN, NONE, ALWAYS},
+    [PLIM_ROLE_ATTN_NORM_BIAS] = {HIDDEN, NONE, IF_LAYER_NORM},
+    [PLIM_ROLE_QKV] = {QKV, HIDDEN, IF_FUSED},
+    [PLIM_ROLE_QKV_BIAS] = {QKV, NONE, IF_FUSED_BIAS},
+    [PLIM_ROLE_Q] = {Q, HIDDEN, IF_SPLIT},
+    [PLIM_ROLE_Q_BIAS] = {Q, NONE, IF_SPLIT_BIAS},
+    [PLIM_ROLE_K] = {KV, HIDDEN, IF_SPLIT},
+    [PLIM_ROLE_K_BIAS] = {KV, NONE, IF_SPLIT_BIAS},
+    [PLIM_ROLE_V] = {KV, HIDDEN, IF_SPLIT},
+    [PLIM_ROLE_V_BIAS] = {KV, NONE, IF_SPLIT_BIAS},
+    [PLIM_ROLE_Q_NORM] = {HEAD_DIM, NONE, IF_QK_NORM},
+    [PLIM_ROLE_K_NORM] = {HEAD_DIM, NONE, IF_QK_NORM},
+    [PLIM_ROLE_ATTN_OUT] = {HIDDEN, Q, ALWAYS},
+    [PLIM_ROLE_ATTN_OUT_BIAS] = {HIDDEN, NONE, IF_OUT_BIAS},
+    [PLIM_ROLE_MLP_NORM] = {HIDDEN, NONE, ALWAYS},
+    [PLIM_ROLE_MLP_NORM_BIAS] = {HIDDEN, NONE, IF_LAYER_NORM},
+    [PLIM_ROLE_GATE] = {INNER, HIDDEN, IF_GATED},
+    [PLIM_ROLE_GATE_BIAS] = {INNER, NONE, IF_GATED_BIAS},
+    [PLIM_ROLE_UP] = {INNER, HIDDEN, ALWAYS},
+    [PLIM_ROLE_UP_BIAS] = {INNER, NONE, IF_MLP_BIAS},
+    [PLIM_ROLE_DOWN] = {HIDDEN, INNER, ALWAYS},
+    [PLIM_ROLE_DOWN_BIAS] = {HIDDEN, NONE, IF_MLP_BIAS},
+};
+
+/* Shape of a role's tensor; false when the spec has no such role. */
 static bool role_shape(const plim_spec *s, plim_role role, plim_shape *out)
 {
-    uint64_t q = (uint64_t)s->heads * s->head_dim, kv = (uint64_t)s->kv_heads * s->head_dim;
-    bool rms = s->norm == PLIM_NORM_RMS;
-    uint64_t rows = 0, cols = 0; /* [out, in]; a vector has rows only */
-    switch (role) {
-    case PLIM_ROLE_EMBED:
-        rows = s->vocab, cols = s->hidden;
-        break;
-    case PLIM_ROLE_HEAD:
-        rows = s->vocab, cols = s->hidden;
-        break;
-    case PLIM_ROLE_POSITION:
-        if (s->positions == PLIM_POSITIONS_LEARNED)
-            rows = s->max_positions, cols = s->hidden;
-        break;
-    case PLIM_ROLE_FINAL_NORM:
-    case PLIM_ROLE_ATTN_NORM:
-    case PLIM_ROLE_MLP_NORM:
-        rows = s->hidden;
-        break;
-    case PLIM_ROLE_FINAL_NORM_BIAS:
-    case PLIM_ROLE_ATTN_NORM_BIAS:
-    case PLIM_ROLE_MLP_NORM_BIAS:
-        rows = rms ? 0 : s->hidden;
-        break;
-    case PLIM_ROLE_QKV:
-        rows = s->fused_qkv ? q + 2 * kv : 0, cols = s->hidden;
-        break;
-    case PLIM_ROLE_QKV_BIAS:
-        rows = s->fused_qkv && s->qkv_bias ? q + 2 * kv : 0;
-        break;
-    case PLIM_ROLE_Q:
-        rows = s->fused_qkv ? 0 : q, cols = s->hidden;
-        break;
-    case PLIM_ROLE_Q_BIAS:
-        rows = !s->fused_qkv && s->qkv_bias ? q : 0;
-        break;
-    case PLIM_ROLE_K:
-    case PLIM_ROLE_V:
-        rows = s->fused_qkv ? 0 : kv, cols = s->hidden;
-        break;
-    case PLIM_ROLE_K_BIAS:
-    case PLIM_ROLE_V_BIAS:
-        rows = !s->fused_qkv && s->qkv_bias ? kv : 0;
-        break;
-    case PLIM_ROLE_Q_NORM:
-    case PLIM_ROLE_K_NORM:
-        rows = s->qk_norm ? s->head_dim : 0;
-        break;
-    case PLIM_ROLE_ATTN_OUT:
-        rows = s->hidden, cols = q;
-        break;
-    case PLIM_ROLE_ATTN_OUT_BIAS:
-        rows = s->attn_out_bias ? s->hidden : 0;
-        break;
-    case PLIM_ROLE_GATE:
-        rows = s->gated ? s->inner : 0, cols = s->hidden;
-        break;
-    case PLIM_ROLE_GATE_BIAS:
-        rows = s->gated && s->mlp_bias ? s->inner : 0;
-        break;
-    case PLIM_ROLE_UP:
-        rows = s->inner, cols = s->hidden;
-        break;
-    case PLIM_ROLE_UP_BIAS:
-        rows = s->mlp_bias ? s->inner : 0;
-        break;
-    case PLIM_ROLE_DOWN:
-        rows = s->hidden, cols = s->inner;
-        break;
-    case PLIM_ROLE_DOWN_BIAS:
-        rows = s->mlp_bias ? s->hidden : 0;
-        break;
-    case PLIM_ROLE_COUNT:
-        break;
-    }
-    if (!rows)
+    const uint64_t q = (uint64_t)s->heads * s->head_dim, kv = (uint64_t)s->kv_heads * s->head_dim;
+    const uint64_t extents[EXTENTS] = {
+        0, s->vocab, s->max_positions, s->hidden, s->inner, s->head_dim, q, kv, q + 2 * kv};
+    const bool holds[CONDITIONS] = {
+        [ALWAYS] = true,
+        [IF_LEARNED] = s->positions == PLIM_POSITIONS_LEARNED,
+        [IF_LAYER_NORM] = s->norm == PLIM_NORM_LAYER,
+        [IF_FUSED] = s->fused_qkv,
+        [IF_FUSED_BIAS] = s->fused_qkv && s->qkv_bias,
+        [IF_SPLIT] = !s->fused_qkv,
+        [IF_SPLIT_BIAS] = !s->fused_qkv && s->qkv_bias,
+        [IF_QK_NORM] = s->qk_norm,
+        [IF_OUT_BIAS] = s->attn_out_bias,
+        [IF_GATED] = s->gated,
+        [IF_GATED_BIAS] = s->gated && s->mlp_bias,
+        [IF_MLP_BIAS] = s->mlp_bias,
+    };
+    if (!holds[roles[role].when])
         return false;
+    uint64_t rows = extents[roles[role].outputs], cols = extents[roles[role].inputs];
     bool table = role == PLIM_ROLE_EMBED || role == PLIM_ROLE_POSITION || role == PLIM_ROLE_HEAD;
-    bool swap = cols && !table && s->layout == PLIM_IN_OUT;
-    *out = (plim_shape){.rank = cols ? 2 : 1, .dim = {swap ? cols : rows, swap ? rows : cols}};
+    bool turn = cols && !table && s->layout == PLIM_IN_OUT;
+    *out = (plim_shape){.rank = cols ? 2 : 1, .dim = {turn ? cols : rows, turn ? rows : cols}};
     return true;
 }
 

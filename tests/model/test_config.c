@@ -23,75 +23,72 @@ static plim_status open_text(plim_skeleton **out, const char *text, plim_error *
 
 /* ---- bad configs ---- */
 
+static const struct {
+    const char *text;
+    plim_status code;
+    const char *at;   /* the text at the error's offset; NULL: no offset wanted */
+    const char *says; /* in the message */
+} bad_configs[] = {
+    {"[1]", PLIM_E_FORMAT, "[1]", "object"},
+    {"", PLIM_E_TRUNC, NULL, ""},
+    {"{\"model_type\": \"llama\"", PLIM_E_TRUNC, NULL, ""},
+    {"{\"model_type\": \"llama\", \"model_type\": \"gpt2\"}", PLIM_E_FORMAT,
+     "\"model_type\": \"gpt2\"}", "model_type"},
+    {"{\"model_type\": 3}", PLIM_E_FORMAT, "3}", "string"},
+    {"{\"model_type\": \"llama\", \"num_attention_heads\": 0}", PLIM_E_FORMAT, "0}",
+     "num_attention_heads"},
+    {"{\"model_type\": \"gpt2\", \"n_head\": 0}", PLIM_E_FORMAT, "0}", "n_head"},
+    {"{\"model_type\": \"llama\", \"head_dim\": -8}", PLIM_E_FORMAT, "-8}", "head_dim"},
+    {"{\"model_type\": \"llama\", \"head_dim\": 7}", PLIM_E_FORMAT, "7}", "even"},
+    {"{\"model_type\": \"llama\", \"vocab_size\": 100.5}", PLIM_E_FORMAT, "100.5}", "vocab_size"},
+    {"{\"model_type\": \"llama\", \"vocab_size\": \"100\"}", PLIM_E_FORMAT, "\"100\"}", "number"},
+    {"{\"model_type\": \"llama\", \"rms_norm_eps\": NaN}", PLIM_E_FORMAT, "NaN}", ""},
+    {"{\"model_type\": \"llama\", \"rms_norm_eps\": 1e999}", PLIM_E_FORMAT, "1e999}",
+     "rms_norm_eps"},
+    {"{\"model_type\": \"llama\", \"rope_scaling\": {\"rope_type\": \"spiral\"}}", PLIM_E_FORMAT,
+     "{\"rope_type\": \"spiral\"}}", "spiral"},
+    {"{\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}",
+     PLIM_E_UNSUP, "{\"type\": \"dynamic\", \"factor\": 2}}", "depends on how the text was cut"},
+    {"{\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"linear\"}}", PLIM_E_FORMAT,
+     "{\"type\": \"linear\"}}", "factor"},
+    {"{\"model_type\": \"llama\", \"rope_scaling\": \"linear\"}", PLIM_E_FORMAT, "\"linear\"}",
+     "object"},
+    {"{\"model_type\": \"llama\", \"num_hidden_layers\": 1000000000}", PLIM_E_LIMIT, "1000000000}",
+     "num_hidden_layers"},
+    {"{\"model_type\": \"llama\", \"max_position_embeddings\": 1099511627776}", PLIM_E_LIMIT,
+     "1099511627776}", "max_position_embeddings"},
+    {"{\"model_type\": \"llama\", \"vocab_size\": 99999999999999999999999}", PLIM_E_LIMIT,
+     "99999999999999999999999}", "vocab_size"},
+    {"{\"model_type\": \"llama\", \"num_attention_heads\": 32, \"num_key_value_heads\": 5}",
+     PLIM_E_MISMATCH, "5}", "num_key_value_heads"},
+    {"{\"model_type\": \"llama\", \"hidden_size\": 100, \"num_attention_heads\": 32}",
+     PLIM_E_MISMATCH, "32}", "hidden_size"},
+    {"{\"model_type\": \"gpt2\", \"n_embd\": 100, \"n_head\": 12}", PLIM_E_MISMATCH, "12}",
+     "n_embd"},
+    {"{\"model_type\": \"llama\", \"hidden_act\": \"prelu\"}", PLIM_E_UNSUP, "\"prelu\"}", "silu"},
+    {"{\"model_type\": \"gpt2\", \"add_cross_attention\": true}", PLIM_E_UNSUP, "true}",
+     "add_cross_attention"},
+    {"{\"model_type\": \"llama\", \"torch_dtype\": \"float99\"}", PLIM_E_FORMAT, "\"float99\"}",
+     "torch_dtype"},
+    {"{\"model_type\": \"qwen2\", \"layer_types\": [\"full_attention\"]}", PLIM_E_MISMATCH,
+     "[\"full_attention\"]}", "32 layers"},
+};
+
 static void test_bad_configs(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        plim_status code;
-        const char *at;   /* the text at the error's offset; NULL: no offset wanted */
-        const char *says; /* in the message */
-    } cases[] = {
-        {"[1]", PLIM_E_FORMAT, "[1]", "object"},
-        {"", PLIM_E_TRUNC, NULL, ""},
-        {"{\"model_type\": \"llama\"", PLIM_E_TRUNC, NULL, ""},
-        {"{\"model_type\": \"llama\", \"model_type\": \"gpt2\"}", PLIM_E_FORMAT,
-         "\"model_type\": \"gpt2\"}", "model_type"},
-        {"{\"model_type\": 3}", PLIM_E_FORMAT, "3}", "string"},
-        {"{\"model_type\": \"llama\", \"num_attention_heads\": 0}", PLIM_E_FORMAT, "0}",
-         "num_attention_heads"},
-        {"{\"model_type\": \"gpt2\", \"n_head\": 0}", PLIM_E_FORMAT, "0}", "n_head"},
-        {"{\"model_type\": \"llama\", \"head_dim\": -8}", PLIM_E_FORMAT, "-8}", "head_dim"},
-        {"{\"model_type\": \"llama\", \"head_dim\": 7}", PLIM_E_FORMAT, "7}", "even"},
-        {"{\"model_type\": \"llama\", \"vocab_size\": 100.5}", PLIM_E_FORMAT, "100.5}",
-         "vocab_size"},
-        {"{\"model_type\": \"llama\", \"vocab_size\": \"100\"}", PLIM_E_FORMAT, "\"100\"}",
-         "number"},
-        {"{\"model_type\": \"llama\", \"rms_norm_eps\": NaN}", PLIM_E_FORMAT, "NaN}", ""},
-        {"{\"model_type\": \"llama\", \"rms_norm_eps\": 1e999}", PLIM_E_FORMAT, "1e999}",
-         "rms_norm_eps"},
-        {"{\"model_type\": \"llama\", \"rope_scaling\": {\"rope_type\": \"spiral\"}}",
-         PLIM_E_FORMAT, "{\"rope_type\": \"spiral\"}}", "spiral"},
-        {"{\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}",
-         PLIM_E_UNSUP, "{\"type\": \"dynamic\", \"factor\": 2}}",
-         "depends on how the text was cut"},
-        {"{\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"linear\"}}", PLIM_E_FORMAT,
-         "{\"type\": \"linear\"}}", "factor"},
-        {"{\"model_type\": \"llama\", \"rope_scaling\": \"linear\"}", PLIM_E_FORMAT, "\"linear\"}",
-         "object"},
-        {"{\"model_type\": \"llama\", \"num_hidden_layers\": 1000000000}", PLIM_E_LIMIT,
-         "1000000000}", "num_hidden_layers"},
-        {"{\"model_type\": \"llama\", \"max_position_embeddings\": 1099511627776}", PLIM_E_LIMIT,
-         "1099511627776}", "max_position_embeddings"},
-        {"{\"model_type\": \"llama\", \"vocab_size\": 99999999999999999999999}", PLIM_E_LIMIT,
-         "99999999999999999999999}", "vocab_size"},
-        {"{\"model_type\": \"llama\", \"num_attention_heads\": 32, \"num_key_value_heads\": 5}",
-         PLIM_E_MISMATCH, "5}", "num_key_value_heads"},
-        {"{\"model_type\": \"llama\", \"hidden_size\": 100, \"num_attention_heads\": 32}",
-         PLIM_E_MISMATCH, "32}", "hidden_size"},
-        {"{\"model_type\": \"gpt2\", \"n_embd\": 100, \"n_head\": 12}", PLIM_E_MISMATCH, "12}",
-         "n_embd"},
-        {"{\"model_type\": \"llama\", \"hidden_act\": \"prelu\"}", PLIM_E_UNSUP, "\"prelu\"}",
-         "silu"},
-        {"{\"model_type\": \"gpt2\", \"add_cross_attention\": true}", PLIM_E_UNSUP, "true}",
-         "add_cross_attention"},
-        {"{\"model_type\": \"llama\", \"torch_dtype\": \"float99\"}", PLIM_E_FORMAT, "\"float99\"}",
-         "torch_dtype"},
-        {"{\"model_type\": \"qwen2\", \"layer_types\": [\"full_attention\"]}", PLIM_E_MISMATCH,
-         "[\"full_attention\"]}", "32 layers"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof bad_configs / sizeof *bad_configs; i++) {
         plim_skeleton *k;
         plim_error err;
-        plim_status status = open_text(&k, cases[i].text, &err);
-        if (status != cases[i].code)
-            fail_msg("%s: %s, want %s (%s)", cases[i].text, plim_status_name(status),
-                     plim_status_name(cases[i].code), status ? err.message : "");
+        plim_status status = open_text(&k, bad_configs[i].text, &err);
+        if (status != bad_configs[i].code)
+            fail_msg("%s: %s, want %s (%s)", bad_configs[i].text, plim_status_name(status),
+                     plim_status_name(bad_configs[i].code), status ? err.message : "");
         assert_null(k);
-        assert_non_null(strstr(err.message, cases[i].says));
+        assert_non_null(strstr(err.message, bad_configs[i].says));
         assert_non_null(strstr(err.file, "config.json"));
-        if (cases[i].at)
-            assert_string_equal(cases[i].text + err.offset, cases[i].at);
+        if (bad_configs[i].at)
+            assert_string_equal(bad_configs[i].text + err.offset, bad_configs[i].at);
     }
 }
 
