@@ -157,7 +157,7 @@ static void activations_by_place_and_gate(void **unused)
     x[7] = NAN, x[100] = INFINITY, x[150] = -INFINITY, x[202] = -0.0f, up[33] = NAN;
     for (size_t t = 0; t < count; t++)
         for (int act = 0; act < PLIM_ACT_COUNT; act++)
-            for (size_t n = 0; n <= N; n++) {
+            for (size_t n = 0; n <= N; n += n < 40 ? 1 : 7) {
                 float *y = check_guarded(n * sizeof *y), *gated = check_guarded(n * sizeof *y);
                 float *gate = check_guarded(n * sizeof *y);
                 memcpy(y, x, n * sizeof *y);

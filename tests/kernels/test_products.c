@@ -5,8 +5,10 @@
 #include <fenv.h>
 #include <float.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "check.h"
 
@@ -263,9 +265,53 @@ static void nothing_else_is_touched(void **unused)
             }
 }
 
+/* How deep a call goes: threads of the pool have 256 KiB.  The stack is painted beforehand. */
+enum { STACK_BYTES = 512 << 10, STACK_MOST = 128 << 10 };
+
+static void *run_on_thread(void *arg)
+{
+    const problem *b = arg;
+    plim_kernels tables[CHECK_MAX_TABLES];
+    size_t count = check_tables(tables);
+    for (size_t t = 0; t < count; t++)
+        slot(&tables[t], b)(&b->p);
+    return NULL;
+}
+
+static void stack_is_bounded(void **unused)
+{
+#if defined(__SANITIZE_THREAD__)
+    skip(); /* it keeps more on each stack than this test gives */
+#endif
+    uint64_t state = 6;
+    char *stack =
+        mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)unused;
+    assert_ptr_not_equal(stack, MAP_FAILED);
+    for (size_t d = 0; d < DTYPE_COUNT; d++)
+        for (int in_out = 0; in_out < 2; in_out++) {
+            problem b;
+            pthread_t thread;
+            pthread_attr_t attr;
+            size_t unused_bytes = 0;
+            problem_open(&b, DTYPES[d], in_out, 130, 50, 900, &state);
+            memset(stack, 0x5a, STACK_BYTES);
+            assert_int_equal(pthread_attr_init(&attr), 0);
+            assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_BYTES), 0);
+            assert_int_equal(pthread_create(&thread, &attr, run_on_thread, &b), 0);
+            pthread_join(thread, NULL);
+            pthread_attr_destroy(&attr);
+            while (unused_bytes < STACK_BYTES && stack[unused_bytes] == 0x5a)
+                unused_bytes++;
+            assert_in_range(STACK_BYTES - unused_bytes, 1, STACK_MOST);
+            problem_close(&b);
+        }
+    munmap(stack, STACK_BYTES);
+}
+
 const struct CMUnitTest check_product_tests[] = {
     cmocka_unit_test(sizes_of_inputs),         cmocka_unit_test(sizes_of_outputs_and_rows),
     cmocka_unit_test(same_bits_however_cut),   cmocka_unit_test(special_values),
-    cmocka_unit_test(nothing_else_is_touched),
+    cmocka_unit_test(nothing_else_is_touched), cmocka_unit_test(stack_is_bounded),
 };
 const size_t check_product_count = sizeof check_product_tests / sizeof check_product_tests[0];
