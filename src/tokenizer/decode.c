@@ -216,6 +216,18 @@ void plim_tok_decoder_init(plim_tok_decoder *decoder, const plim_tok *tok, const
     *decoder = (plim_tok_decoder){.tok = tok, .alloc = alloc, .skip_special = skip_special};
 }
 
+plim_status plim_tok_decoder_reserve(plim_tok_decoder *decoder, plim_error *err)
+{
+    const plim_added *added = &decoder->tok->added;
+    size_t longest = decoder->tok->vocab.longest;
+    for (size_t i = 0; i < added->count; i++)
+        if (added->items[i].normal_bytes > longest)
+            longest = added->items[i].normal_bytes;
+    /* each byte, and three that were pending, may become a U+FFFD; a space, the NUL */
+    return plim_grow(decoder->alloc, &decoder->buffer, &decoder->buffer_cap, 3 * (longest + 3) + 2,
+                     1, err);
+}
+
 plim_status plim_tok_decoder_push(plim_tok_decoder *decoder, int32_t id, const char **text,
                                   size_t *bytes, plim_error *err)
 {

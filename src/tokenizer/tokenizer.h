@@ -71,6 +71,9 @@ typedef struct plim_tok_decoder {
 void plim_tok_decoder_init(plim_tok_decoder *decoder, const plim_tok *tok, const plim_alloc *alloc,
                            bool skip_special);
 
+/* Memory for the longest token there is, so that no push allocates. */
+plim_status plim_tok_decoder_reserve(plim_tok_decoder *decoder, plim_error *err);
+
 /* The text that id completes: *text (never NULL, NUL-terminated) is valid until the next call.
  * USAGE: a negative id. */
 plim_status plim_tok_decoder_push(plim_tok_decoder *decoder, int32_t id, const char **text,

@@ -123,12 +123,13 @@ int main(int argc, char **argv)
                                         DIRECTORY("phi2"),    DIRECTORY("whisper"),
                                         DIRECTORY("smollm2"), DIRECTORY("falcon")};
     const struct CMUnitTest own[] = {
-        DIRECTORY("bloom"),      DIRECTORY("deepseek"),  DIRECTORY("digits"),
-        DIRECTORY("falcon"),     DIRECTORY("fuse"),      DIRECTORY("gpt2_bos"),
-        DIRECTORY("gpt2_json"),  DIRECTORY("gpt2_pair"), DIRECTORY("holes"),
-        DIRECTORY("inverted"),   DIRECTORY("llama3"),    DIRECTORY("merged_next"),
-        DIRECTORY("no_decoder"), DIRECTORY("o200k"),     DIRECTORY("odd_added"),
-        DIRECTORY("qwen2_pair"), DIRECTORY("roberta"),   DIRECTORY("with_config")};
+        DIRECTORY("bloom"),       DIRECTORY("deepseek"),   DIRECTORY("digits"),
+        DIRECTORY("falcon"),      DIRECTORY("fuse"),       DIRECTORY("gpt2_bos"),
+        DIRECTORY("gpt2_json"),   DIRECTORY("gpt2_pair"),  DIRECTORY("gpt2_prefix"),
+        DIRECTORY("holes"),       DIRECTORY("inverted"),   DIRECTORY("llama3"),
+        DIRECTORY("merged_next"), DIRECTORY("no_decoder"), DIRECTORY("o200k"),
+        DIRECTORY("odd_added"),   DIRECTORY("qwen2_pair"), DIRECTORY("roberta"),
+        DIRECTORY("with_config")};
     if (argc > 1 && !strcmp(argv[1], "shared")) {
         root = PLIM_SOURCE_DIR "/../shared/data/tokenizers";
         bool found;

@@ -219,6 +219,37 @@ static void test_stream_waits(void **state)
     plim_tok_close(&tok);
 }
 
+/* After a reserve no id allocates, whatever came before it. */
+static void test_stream_reserved(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"gpt2_json", "odd_added", "no_decoder"};
+    for (size_t n = 0; n < 3; n++) {
+        plim_tok *tok = open_fixture(names[n]);
+        plim_tok_decoder decoder;
+        counting counted;
+        const char *text;
+        size_t bytes;
+        plim_error err = {0};
+        counting_init(&counted);
+        plim_tok_decoder_init(&decoder, tok, &counted.alloc, false);
+        assert_int_equal(plim_tok_decoder_reserve(&decoder, &err), PLIM_OK);
+        size_t calls = counted.calls;
+        for (uint32_t a = 0; a < plim_tok_size(tok); a++)
+            for (uint32_t b = 0; b < plim_tok_size(tok); b += 7) {
+                assert_int_equal(plim_tok_decoder_push(&decoder, (int32_t)b, &text, &bytes, &err),
+                                 PLIM_OK);
+                assert_int_equal(plim_tok_decoder_push(&decoder, (int32_t)a, &text, &bytes, &err),
+                                 PLIM_OK);
+            }
+        assert_int_equal(plim_tok_decoder_flush(&decoder, &text, &bytes, &err), PLIM_OK);
+        assert_int_equal(counted.calls, calls);
+        plim_tok_decoder_free(&decoder);
+        assert_int_equal(counted.blocks, 0);
+        plim_tok_close(&tok);
+    }
+}
+
 /* long_runs.json: [folder, unit, repeat, ids, their FNV-1a hash], recorded from Hugging Face. */
 static void check_long_run(plim_json *json)
 {
@@ -419,7 +450,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions),       cmocka_unit_test(test_invalid_text),
         cmocka_unit_test(test_empty_and_wrong), cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_stream_waits),    cmocka_unit_test(test_long_runs),
-        cmocka_unit_test(test_threads),         cmocka_unit_test(test_allocations_fail)};
+        cmocka_unit_test(test_stream_waits),    cmocka_unit_test(test_stream_reserved),
+        cmocka_unit_test(test_long_runs),       cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_allocations_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

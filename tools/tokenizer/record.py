@@ -192,6 +192,13 @@ def main():
         "tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "add_bos_token": True, "bos_token": "<s>",
         "pad_token": None, "eos_token": {"content": "</s>", "normalized": True, "rstrip": True, "lstrip": False,
                                         "single_word": False, "__type": "AddedToken"}})
+    folder = save_json(root, "gpt2_prefix", train(byte_level(regex=True), special=["<|endoftext|>"]))
+    with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as f:
+        json.dump({"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "eos_token": "<|endoftext|>",
+                   "bos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}, f)
+        f.write("\n")
+    import transformers
+    record_transformers(folder, transformers.GPT2Tokenizer)
     save_pair(root, "qwen2_pair", train(pre_tokenizers.Sequence([split(Regex(C3.replace("{1,3}", "")), "isolated"),
                                                                byte_level()]), normalizer=normalizers.NFC()),
               "Qwen2Tokenizer", {
@@ -226,7 +233,6 @@ def main():
                                  rstrip=True),
                        "9": dict(content="line", normalized=True, special=False, **flags)}}, f, indent=1)
         f.write("\n")
-    import transformers
     record_transformers(with_config, transformers.PreTrainedTokenizerFast)
     save_json(root, "odd_added", odd_added())
     save_json(root, "digits", train(pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
