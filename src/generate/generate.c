@@ -183,6 +183,10 @@ plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s,
     }
     plim_sampler_reset(s->sampler, &request->sampling);
     status = open_result(&l, err);
+    if (!status && request->tok)
+        status = plim_tok_decoder_reserve(&l.decoder, err);
+    if (!status && request->tok && l.stopper)
+        status = plim_tok_decoder_reserve(&l.spelled, err);
     if (!status)
         status = watch_prompt(&l, err);
     if (!status)
