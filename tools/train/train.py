@@ -79,6 +79,7 @@ def add_dropout(model, p):
     Llama has none of its own.  Hooks leave no trace in what is saved, and do nothing in eval
     mode.
     """
+
     def hook(module, inputs, output):
         return F.dropout(output, p, module.training)
 
@@ -107,8 +108,11 @@ class Windows:
         encoding = self.tokenizer.encode(self.text)
         self.tokenizer.model.dropout = None
         ids = torch.tensor(encoding.ids)
-        starts = [i + 1 for i, (_, end) in enumerate(encoding.offsets)
-                  if self.text[max(0, end - 2):end] == "\n\n"]
+        starts = [
+            i + 1
+            for i, (_, end) in enumerate(encoding.offsets)
+            if self.text[max(0, end - 2) : end] == "\n\n"
+        ]
         return ids, [s for s in starts if s + CONTEXT < len(ids)]
 
     def refresh(self, dropout):
@@ -120,10 +124,10 @@ class Windows:
         for i in range(size):
             if i % 2:
                 at = self.random.choice(starts)
-                rows.append(torch.cat([torch.tensor([self.end_of_text]), ids[at:at + CONTEXT]]))
+                rows.append(torch.cat([torch.tensor([self.end_of_text]), ids[at : at + CONTEXT]]))
             else:
                 at = self.random.randrange(len(ids) - CONTEXT)
-                rows.append(ids[at:at + CONTEXT + 1])
+                rows.append(ids[at : at + CONTEXT + 1])
         rows = torch.stack(rows)
         return rows[:, :-1], rows[:, 1:]
 
@@ -141,7 +145,7 @@ def nats(model, ids, end_of_text, stride):
         window = ids[begin:end]
         logits = model(window[None, :-1]).logits[0].float()
         losses = F.cross_entropy(logits, window[1:], reduction="none")
-        total += losses[done - begin - 1:].double().sum().item()
+        total += losses[done - begin - 1 :].double().sum().item()
         done = end
     return total
 
@@ -158,9 +162,13 @@ def optimizer_of(model, weight_decay):
     matrices = [p for p in model.parameters() if p.dim() > 1]
     vectors = [p for p in model.parameters() if p.dim() <= 1]
     return torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": weight_decay},
-         {"params": vectors, "weight_decay": 0.0}],
-        lr=0.0, betas=(0.9, 0.95))
+        [
+            {"params": matrices, "weight_decay": weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=0.0,
+        betas=(0.9, 0.95),
+    )
 
 
 def train(model, windows, dev, args):
@@ -188,8 +196,11 @@ def train(model, windows, dev, args):
             if value < best:
                 best, best_step = value, step + 1
                 best_state = {k: v.clone() for k, v in model.state_dict().items()}
-            print(f"step {step + 1:5d}  train {loss.item():.3f} nats/token  "
-                  f"dev {value:.4f} nats/character  {time.monotonic() - started:.0f} s", flush=True)
+            print(
+                f"step {step + 1:5d}  train {loss.item():.3f} nats/token  "
+                f"dev {value:.4f} nats/character  {time.monotonic() - started:.0f} s",
+                flush=True,
+            )
     model.load_state_dict(best_state)
     return best, best_step, time.monotonic() - started
 
@@ -202,7 +213,9 @@ def save(model, tokenizer, out):
     model.to(torch.bfloat16).save_pretrained(out)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, unk_token=None,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        unk_token=None,
         clean_up_tokenization_spaces=False,
         model_max_length=CONTEXT,
     ).save_pretrained(out)
@@ -278,12 +291,23 @@ def main():
     total = nats(loaded, held_out_ids, end_of_text, 64)
     held_out = total / len(held_out_text)
     readme = dict(
-        parameters=loaded.num_parameters(), vocabulary=VOCABULARY, held_out=held_out,
-        limit=MAX_NATS_PER_CHARACTER, per_token=total / len(held_out_ids),
-        characters_per_token=len(held_out_text) / len(held_out_ids), steps=args.steps,
-        batch=args.batch, context=CONTEXT, seconds=seconds, best_step=best_step, seed=args.seed,
-        torch=torch.__version__.split("+")[0], transformers=transformers.__version__,
-        tokenizers=tokenizers.__version__, out=f"models/{args.out.resolve().name}")
+        parameters=loaded.num_parameters(),
+        vocabulary=VOCABULARY,
+        held_out=held_out,
+        limit=MAX_NATS_PER_CHARACTER,
+        per_token=total / len(held_out_ids),
+        characters_per_token=len(held_out_text) / len(held_out_ids),
+        steps=args.steps,
+        batch=args.batch,
+        context=CONTEXT,
+        seconds=seconds,
+        best_step=best_step,
+        seed=args.seed,
+        torch=torch.__version__.split("+")[0],
+        transformers=transformers.__version__,
+        tokenizers=tokenizers.__version__,
+        out=f"models/{args.out.resolve().name}",
+    )
     files = [f for f in args.out.iterdir() if f.is_file() and f.name != "README.md"]
     size = sum(f.stat().st_size for f in files)
     (args.out / "README.md").write_text(README.format(bytes=size, **readme), encoding="utf-8")
