@@ -3,24 +3,26 @@
  * The kernel table: arrays in, arrays out.  Plain C fills every slot and is always right; better
  * instruction sets overwrite what they do better (kernels_avx2.c, kernels_avx512.c).
  * Invariants:
- *  1. Within one table, an output does not depend on how many rows, outputs or extents one call
- * covers, or on the thread that makes it: one order of summation per slot, block bounds at absolute
- * positions.
- *  2. No slot allocates, and none changes the floating-point mode.
- *  3. Inputs may be unaligned beyond their element's size. */
+ *  1. Within one table, the bits of an output (a NaN's payload aside) do not depend on how many
+ *     rows, outputs or extents one call covers, or on the thread that makes it: one order of
+ *     summation per slot, block bounds at absolute positions.  Tables may differ in the last bits.
+ *  2. No slot allocates, none changes the floating-point mode, none needs more than 96 KiB of stack.
+ *  3. Arrays may be unaligned beyond their element's size; those of casts, altogether.
+ *  4. Nothing beyond the ends of an array is read or written, be it by a byte. */
 #ifndef PLIM_KERNELS_KERNELS_H
 #define PLIM_KERNELS_KERNELS_H
 
 #include "tensor/dtype.h"
 
-/* dst[i] = (dst type)src[i]; the semantics are PyTorch's (round to nearest even; NaN stays NaN;
- * overflow to infinity; float to integer truncates; to bool: != 0).  src and dst do not overlap.  n
- * elements. */
+/* dst[i] = (dst type)src[i] for n elements; the semantics are PyTorch's (round to nearest even; NaN
+ * stays NaN; overflow to infinity; to f16 and bf16 by way of f32; float to integer truncates, and what
+ * is out of range becomes the nearest, NaN 0; to bool: != 0).  src and dst do not overlap. */
 typedef void (*plim_cast_fn)(void *dst, const void *src, size_t n);
 
 /* Products over a tile of a weight in [out, in] layout:
  *   y[r * y_stride + o] = sum_k x[r * x_stride + k] * w[o][k]     r < rows, o < outputs, k < inputs
- * with w[o] at (char *)w + o * w_row_bytes.  f32 accumulation, vector lanes at absolute k. */
+ * with w[o] at (char *)w + o * w_row_bytes.  f32 accumulation, vector lanes at absolute k.
+ * With many rows, outputs in multiples of 48 waste nothing; with few, long tiles read faster. */
 typedef struct plim_product {
     float *y;
     const float *x;

@@ -121,6 +121,8 @@ static void sizes_of_inputs(void **unused)
                 run_and_check(DTYPES[d], in_out, 1, 1 + check_below(&state, 9), large[i], &state);
                 run_and_check(DTYPES[d], in_out, 2 + check_below(&state, 7),
                               1 + check_below(&state, 20), large[i], &state);
+                run_and_check(DTYPES[d], in_out, 13 + check_below(&state, 20),
+                              1 + check_below(&state, 20), large[i], &state);
             }
         }
 }
