@@ -6,7 +6,8 @@
  *  1. Within one table, the bits of an output (a NaN's payload aside) do not depend on how many
  *     rows, outputs or extents one call covers, or on the thread that makes it: one order of
  *     summation per slot, block bounds at absolute positions.  Tables may differ in the last bits.
- *  2. No slot allocates, none changes the floating-point mode, none needs more than 96 KiB of stack.
+ *  2. No slot allocates, none changes the floating-point mode, none needs more than 96 KiB of
+ * stack.
  *  3. Arrays may be unaligned beyond their element's size; those of casts, altogether.
  *  4. Nothing beyond the ends of an array is read or written, be it by a byte. */
 #ifndef PLIM_KERNELS_KERNELS_H
@@ -15,8 +16,8 @@
 #include "tensor/dtype.h"
 
 /* dst[i] = (dst type)src[i] for n elements; the semantics are PyTorch's (round to nearest even; NaN
- * stays NaN; overflow to infinity; to f16 and bf16 by way of f32; float to integer truncates, and what
- * is out of range becomes the nearest, NaN 0; to bool: != 0).  src and dst do not overlap. */
+ * stays NaN; overflow to infinity; to f16 and bf16 by way of f32; float to integer truncates, and
+ * what is out of range becomes the nearest, NaN 0; to bool: != 0).  src and dst do not overlap. */
 typedef void (*plim_cast_fn)(void *dst, const void *src, size_t n);
 
 /* Products over a tile of a weight in [out, in] layout:
