@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-enum { BLOCK = 64, VALUE_VECTORS = 4 };
+enum { BLOCK = 64, VALUE_VECTORS = 4, GROUP = 16, FAR_BYTES = 256 << 10 };
 
 /* score[h][i..i + 4) = scale * dot(q[h], k[position]) for four positions; `k` are their rows. */
 SIMD_INLINE void score_4(float score[][BLOCK], size_t i, const float *q, const plim_attention *a,
@@ -50,10 +50,20 @@ SIMD_INLINE void score_4(float score[][BLOCK], size_t i, const float *q, const p
             _mm_mul_ps(_mm_set1_ps(a->scale), vf_sum4(sum[0][h], sum[1][h], sum[2][h], sum[3][h])));
 }
 
+/* A row that is wanted soon; `position` beyond the last is left alone. */
+SIMD_INLINE void fetch_row(const plim_attention *a, const void *base, size_t position,
+                           plim_dtype dtype)
+{
+    const char *row = (const char *)base + position * a->kv_row_bytes;
+    if (position <= a->last)
+        for (size_t line = 0; line < a->head_dim * size_of(dtype); line += LINE_BYTES)
+            simd_prefetch(row + line);
+}
+
 /* Scores of positions start + low .. start + high of one block; the block's other places get
  * -infinity. */
 SIMD_INLINE void block_scores(float score[][BLOCK], const float *q, const plim_attention *a,
-                              size_t start, size_t low, size_t high, const int heads,
+                              size_t start, size_t low, size_t high, bool fetch, const int heads,
                               plim_dtype dtype)
 {
     const char *k[4];
@@ -61,6 +71,8 @@ SIMD_INLINE void block_scores(float score[][BLOCK], const float *q, const plim_a
         for (size_t t = 0; t < 4; t++) { /* places outside: any row that exists */
             size_t place = i + t < low ? low : i + t < high ? i + t : high - 1;
             k[t] = (const char *)a->k + (start + place) * a->kv_row_bytes;
+            if (fetch)
+                fetch_row(a, a->v, start + place, dtype);
         }
         score_4(score, i, q, a, k, heads, dtype);
     }
@@ -98,7 +110,8 @@ SIMD_INLINE float block_weights(float score[BLOCK], float *largest, float *total
  * vectors, the last of them with `tail` lanes only where that is not 0. */
 SIMD_INLINE void add_values(const plim_attention *a, float *y, float weight[][BLOCK],
                             const float *shrink, size_t start, size_t low, size_t high, size_t d,
-                            const int heads, const int vectors, size_t tail, plim_dtype dtype)
+                            bool fetch, const int heads, const int vectors, size_t tail,
+                            plim_dtype dtype)
 {
     vf sum[HEADS][VALUE_VECTORS], v[VALUE_VECTORS];
 #pragma GCC unroll 4
@@ -110,6 +123,8 @@ SIMD_INLINE void add_values(const plim_attention *a, float *y, float weight[][BL
         }
     const char *row = (const char *)a->v + (start + low) * a->kv_row_bytes;
     for (size_t i = low; i < high; i++, row += a->kv_row_bytes) {
+        if (fetch)
+            fetch_row(a, a->k, start + BLOCK + i, dtype);
 #pragma GCC unroll 4
         for (int j = 0; j < vectors; j++)
             v[j] = tail ? vf_widen_tail(row, d, tail, dtype)
@@ -132,42 +147,54 @@ SIMD_INLINE void add_values(const plim_attention *a, float *y, float weight[][BL
         }
 }
 
-SIMD_INLINE void attend(const plim_attention *a, size_t h0, const int heads, plim_dtype dtype)
+/* One block for `heads` heads from h0 on.  `fetch`: K and V lie far apart and beyond the caches, so
+ * while one of them is used, the other's next rows are fetched. */
+SIMD_INLINE void attend_block(const plim_attention *a, size_t h0, size_t start, float *largest,
+                              float *total, bool fetch, const int heads, plim_dtype dtype)
 {
-    float score[HEADS][BLOCK], largest[HEADS], total[HEADS], shrink[HEADS];
-    const float *q = a->q + h0 * a->q_stride;
+    float score[HEADS][BLOCK], shrink[HEADS];
     float *y = a->y + h0 * a->y_stride;
-    for (int h = 0; h < heads; h++) {
+    size_t d = 0, low = a->first > start ? a->first - start : 0;
+    size_t high = smaller(a->last - start + 1, BLOCK);
+    block_scores(score, a->q + h0 * a->q_stride, a, start, low, high, fetch, heads, dtype);
+    for (int h = 0; h < heads; h++)
+        shrink[h] = block_weights(score[h], &largest[h], &total[h]);
+    for (; d + VALUE_VECTORS * VL <= a->head_dim; d += VALUE_VECTORS * VL)
+        add_values(a, y, score, shrink, start, low, high, d, fetch && d == 0, heads, VALUE_VECTORS,
+                   0, dtype);
+    for (; d + VL <= a->head_dim; d += VL)
+        add_values(a, y, score, shrink, start, low, high, d, fetch && d == 0, heads, 1, 0, dtype);
+    if (d < a->head_dim)
+        add_values(a, y, score, shrink, start, low, high, d, fetch && d == 0, heads, 1,
+                   a->head_dim - d, dtype);
+}
+
+/* Up to GROUP heads go through each block before the next one is read. */
+SIMD_INLINE void attend(const plim_attention *a, size_t h0, size_t heads, plim_dtype dtype)
+{
+    float largest[GROUP], total[GROUP];
+    bool far = (a->last - a->first) * a->head_dim * size_of(dtype) > FAR_BYTES;
+    for (size_t h = 0; h < heads; h++) {
         largest[h] = -INFINITY;
         total[h] = 0.0f;
-        memset(y + (size_t)h * a->y_stride, 0, a->head_dim * sizeof *y);
+        memset(a->y + (h0 + h) * a->y_stride, 0, a->head_dim * sizeof *a->y);
     }
     for (size_t start = a->first / BLOCK * BLOCK; start <= a->last; start += BLOCK) {
-        size_t low = a->first > start ? a->first - start : 0,
-               high = smaller(a->last - start + 1, BLOCK);
-        block_scores(score, q, a, start, low, high, heads, dtype);
-        for (int h = 0; h < heads; h++)
-            shrink[h] = block_weights(score[h], &largest[h], &total[h]);
-        size_t d = 0;
-        for (; d + VALUE_VECTORS * VL <= a->head_dim; d += VALUE_VECTORS * VL)
-            add_values(a, y, score, shrink, start, low, high, d, heads, VALUE_VECTORS, 0, dtype);
-        for (; d + VL <= a->head_dim; d += VL)
-            add_values(a, y, score, shrink, start, low, high, d, heads, 1, 0, dtype);
-        if (d < a->head_dim)
-            add_values(a, y, score, shrink, start, low, high, d, heads, 1, a->head_dim - d, dtype);
+        size_t h = 0;
+        for (; h + HEADS <= heads; h += HEADS)
+            attend_block(a, h0 + h, start, largest + h, total + h, far && h == 0, HEADS, dtype);
+        for (; h < heads; h++)
+            attend_block(a, h0 + h, start, largest + h, total + h, far && h == 0, 1, dtype);
     }
-    for (int h = 0; h < heads; h++)
+    for (size_t h = 0; h < heads; h++)
         for (size_t d = 0; d < a->head_dim; d++)
-            y[(size_t)h * a->y_stride + d] /= total[h];
+            a->y[(h0 + h) * a->y_stride + d] /= total[h];
 }
 
 SIMD_INLINE void attention(const plim_attention *a, plim_dtype dtype)
 {
-    size_t h = 0;
-    for (; h + HEADS <= a->group; h += HEADS)
-        attend(a, h, HEADS, dtype);
-    for (; h < a->group; h++)
-        attend(a, h, 1, dtype);
+    for (size_t h = 0; h < a->group; h += GROUP)
+        attend(a, h, smaller(GROUP, a->group - h), dtype);
 }
 
 static void attention_f32(const plim_attention *a)

@@ -134,6 +134,7 @@ static void dimensions_and_groups(void **unused)
             run_and_check(DTYPES[d], 1 + dim % 8, dim, 0, check_below(&state, 150), &state);
         for (size_t group = 1; group <= 11; group++)
             run_and_check(DTYPES[d], group, 64, 0, 70, &state);
+        run_and_check(DTYPES[d], 35, 12, 0, 70, &state);
         run_and_check(DTYPES[d], 4, 256, 3, 200, &state);
     }
 }
@@ -150,6 +151,7 @@ static void positions(void **unused)
         }
         run_and_check(DTYPES[d], 2, 24, 1000, 1000, &state);
         run_and_check(DTYPES[d], 2, 24, 1500, 2900, &state);
+        run_and_check(DTYPES[d], 5, 130, 70, 1500, &state); /* beyond what the caches hold */
     }
 }
 
