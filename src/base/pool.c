@@ -31,6 +31,8 @@ struct plim_pool {
     unsigned threads;
     bool spin;
     pthread_mutex_t turn; /* held by the caller whose job runs */
+    _Atomic pthread_t caller;
+    _Atomic bool called; /* `caller` says who */
 
     char apart_1[64]; /* everybody spins on the ticket: keep it off the other lines */
     _Atomic uint64_t ticket;
@@ -153,18 +155,31 @@ static void await_done(plim_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
+static void run_alone(unsigned tasks, plim_task_fn fn, void *arg, unsigned index)
 {
-    assert(tasks < CLOSED);
-    if (tasks == 0)
-        return;
-    pthread_mutex_lock(&pool->turn);
-    if (pool->threads == 1 || tasks == 1) {
-        for (unsigned i = 0; i < tasks; i++)
-            fn(arg, i, 0);
-        pthread_mutex_unlock(&pool->turn);
-        return;
-    }
+    for (unsigned i = 0; i < tasks; i++)
+        fn(arg, i, index);
+}
+
+/* Whether this thread is in the middle of a task of the pool, and its number. */
+static bool is_inside(plim_pool *pool, unsigned *index)
+{
+    pthread_t self = pthread_self();
+    *index = 0;
+    if (!atomic_load(&pool->called))
+        return false; /* no job runs: no task either */
+    if (pthread_equal(atomic_load(&pool->caller), self))
+        return true;
+    for (unsigned i = 1; i < pool->threads; i++)
+        if (pthread_equal(pool->workers[i - 1].thread, self)) {
+            *index = i;
+            return true;
+        }
+    return false;
+}
+
+static void run_together(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
+{
     uint64_t job = (uint64_t)(job_of(atomic_load(&pool->ticket)) + 1) << 32;
     atomic_store(&pool->ticket, job | CLOSED);
     atomic_store_explicit(&pool->tasks, tasks, memory_order_release);
@@ -185,6 +200,26 @@ void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
     }
     work(pool, 0);
     await_done(pool);
+}
+
+void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
+{
+    unsigned index;
+    assert(tasks < CLOSED);
+    if (tasks == 0)
+        return;
+    if (is_inside(pool, &index)) {
+        run_alone(tasks, fn, arg, index);
+        return;
+    }
+    pthread_mutex_lock(&pool->turn);
+    atomic_store(&pool->caller, pthread_self());
+    atomic_store(&pool->called, true);
+    if (pool->threads == 1 || tasks == 1)
+        run_alone(tasks, fn, arg, 0);
+    else
+        run_together(pool, tasks, fn, arg);
+    atomic_store(&pool->called, false);
     pthread_mutex_unlock(&pool->turn);
 }
 

@@ -27,8 +27,8 @@ unsigned plim_pool_threads(const plim_pool *pool);
 size_t plim_pool_stack_bytes(unsigned threads);
 
 /* Run all tasks; returns when the last is done, and what they wrote is seen by the caller.  Callers
- * from several threads take turns, so that a worker's number is in use once at a time.  No
- * allocation. A task must not call plim_pool_run of the same pool. */
+ * from several threads take turns, so that a worker's number is in use once at a time.  A task that
+ * calls it (a callback may) runs its tasks itself, in order.  No allocation. */
 void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg);
 
 /* Cores that this process may use: affinity mask and control-group quota, at least 1. */

@@ -319,6 +319,36 @@ static void signals(void **state)
     plim_pool_close(&pool);
 }
 
+typedef struct outer {
+    plim_pool *pool;
+    job inner[8];
+} outer;
+
+static void run_inner(void *arg, unsigned task, unsigned worker)
+{
+    outer *o = arg;
+    (void)worker;
+    o->inner[task].threads = plim_pool_threads(o->pool);
+    run_one(o->pool, &o->inner[task], 50);
+}
+
+/* A task that runs a job of its own does not wait for itself. */
+static void a_task_may_run_a_job(void **state)
+{
+    (void)state;
+    for (unsigned threads = 1; threads <= 3; threads++) {
+        outer *o = calloc(1, sizeof *o);
+        assert_non_null(o);
+        assert_int_equal(plim_pool_open(&o->pool, plim_alloc_system(), threads, NULL), PLIM_OK);
+        for (unsigned tasks = 1; tasks <= 8; tasks *= 2)
+            plim_pool_run(o->pool, tasks, run_inner, o);
+        for (unsigned i = 0; i < 8; i++)
+            assert_int_equal(atomic_load(&o->inner[i].wrong), 0);
+        plim_pool_close(&o->pool);
+        free(o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +357,7 @@ int main(void)
         cmocka_unit_test(side_by_side),
         cmocka_unit_test(several_callers),
         cmocka_unit_test(numbers_are_exclusive),
+        cmocka_unit_test(a_task_may_run_a_job),
         cmocka_unit_test(life),
         cmocka_unit_test(signals),
     };
