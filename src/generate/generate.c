@@ -117,8 +117,8 @@ static plim_status run_loop(loop *l, plim_error *err)
         status = announce(l, token, &done, err);
         if (!status && !done)
             status = plim_sequence_eval(s, &token, 1, NULL, NULL, err);
-        else
-            s->pending = token;
+        if (status || done)
+            s->pending = token; /* it was given out: the sequence has it, computed or not */
     }
     g->decode_seconds = g->token_count > 1 ? plim_now() - first : 0;
     if (status == PLIM_E_CANCELLED) {
