@@ -14,11 +14,14 @@
  *     the caller when one is given (NULL is allowed).  Outputs are NULL or untouched on failure.
  *  3. The library never prints, exits, reads the environment, installs a signal handler or depends
  * on the locale.  It talks through the log callback of its context only.
- *  4. Options structs are filled by their `_init` macro, then changed.  NULL means all defaults.
+ *  4. Options structs are filled by their `_init` macro, then changed.  NULL means all defaults;
+ * one that was never filled is PLIM_E_USAGE.
  *  5. Sizes are bytes, times are seconds, token ids are int32_t, text is UTF-8 with a length.
  *  6. Thread safety: a context, a checkpoint, a plan, a model and a tokenizer may be used from
  * several threads at once; a session or a decoder from one thread at a time (plim_session_cancel
- * excepted).
+ * excepted; a second call to a busy session is PLIM_E_USAGE).
+ *  7. Callbacks may call the library, but not close what calls them, and a log callback may do
+ * nothing that logs.
  */
 #ifndef PLIMSOLL_H
 #define PLIMSOLL_H
@@ -139,7 +142,8 @@ typedef struct plim_progress {
     double eta_seconds; /* -1 while unknown */
 } plim_progress;
 
-/* Return non-zero to cancel: the call in progress then fails with PLIM_E_CANCELLED. */
+/* May come from any of the context's threads, one at a time.  Return non-zero to cancel: the call
+ * in progress then fails with PLIM_E_CANCELLED. */
 typedef int (*plim_progress_fn)(void *user, const plim_progress *progress);
 
 /* The caller's own memory for everything but weights, KV and activations (those are anonymous

@@ -10,8 +10,11 @@
 plim_status plim_resolve(char *path, size_t cap, const char *name,
                          const plim_model_options *options, plim_error *err)
 {
-    plim_model_options o = plim_model_options_take(options);
+    plim_model_options o;
     plim_error_clear(err);
+    plim_status status = plim_model_options_take(&o, options, err);
+    if (status)
+        return status;
     if (!name || !*name)
         return plim_fail(err, PLIM_E_USAGE, "the model's name is empty");
     plim_hub_query query = {name, o.revision, o.cache_dir};
@@ -21,13 +24,15 @@ plim_status plim_resolve(char *path, size_t cap, const char *name,
 plim_status plim_checkpoint_open(plim_checkpoint **out, plim_context *context, const char *name,
                                  const plim_model_options *options, plim_error *err)
 {
-    plim_model_options o = plim_model_options_take(options);
+    plim_model_options o;
     plim_error local;
     char path[4096];
     if (!err)
         err = &local;
     *out = NULL;
-    plim_status status = plim_resolve(path, sizeof path, name, options, err);
+    plim_status status = plim_model_options_take(&o, options, err);
+    if (!status)
+        status = plim_resolve(path, sizeof path, name, &o, err);
     if (status)
         return status;
     plim_checkpoint *c = plim_new(plim_context_alloc(context), 1, sizeof *c, err);

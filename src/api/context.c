@@ -1,42 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The context: ledger, threads, kernels and log of all that is opened in it. */
-#include <string.h>
-
 #include "api/handles.h"
 #include "base/cpu.h"
-
-/* A struct of the caller's size: what it does not have keeps its default. */
-static void take_options(void *dst, size_t dst_size, const void *src, size_t src_size)
-{
-    memcpy((char *)dst + sizeof(size_t), (const char *)src + sizeof(size_t),
-           (src_size < dst_size ? src_size : dst_size) - sizeof(size_t));
-}
-
-void plim_context_options_init_sized(plim_context_options *options, size_t size)
-{
-    plim_context_options defaults = {.cpu_mask = PLIM_CPU_ALL};
-    memset(options, 0, size);
-    take_options(options, size, &defaults, sizeof defaults);
-    options->size = size;
-}
-
-void plim_model_options_init_sized(plim_model_options *options, size_t size)
-{
-    plim_model_options defaults = {.low_cpu_mem_usage = 1, .sessions = 1};
-    memset(options, 0, size);
-    take_options(options, size, &defaults, sizeof defaults);
-    options->size = size;
-}
-
-plim_model_options plim_model_options_take(const plim_model_options *options)
-{
-    plim_model_options out;
-    plim_model_options_init(&out);
-    if (options && options->size > sizeof(size_t))
-        take_options(&out, sizeof out, options, options->size);
-    return out;
-}
 
 /* Lines from several threads reach the caller one at a time. */
 static void log_in_turn(void *user, plim_log_level level, const char *line)
@@ -57,7 +23,7 @@ static plim_status start(plim_context *c, const plim_context_options *o, plim_er
                                           o->allocator ? &c->allocator : NULL, err);
     if (status)
         return status;
-    uint64_t stacks = (uint64_t)(threads - 1) * PLIM_POOL_STACK_BYTES;
+    uint64_t stacks = plim_pool_stack_bytes(threads);
     status = plim_ledger_reserve(c->ledger, PLIM_MEM_OTHER, PLIM_ANONYMOUS, stacks, err);
     if (status)
         return status;
@@ -72,9 +38,9 @@ plim_status plim_context_open(plim_context **out, const plim_context_options *op
     plim_process_memory process;
     plim_error_clear(err);
     *out = NULL;
-    plim_context_options_init(&o);
-    if (options && options->size > sizeof(size_t))
-        take_options(&o, sizeof o, options, options->size);
+    plim_status status = plim_context_options_take(&o, options, err);
+    if (status)
+        return status;
     if (!o.baseline) {
         plim_status read = plim_process_memory_read(&process, err);
         if (read == PLIM_OK)
@@ -97,7 +63,7 @@ plim_status plim_context_open(plim_context **out, const plim_context_options *op
     if (o.log)
         c->log = (plim_log){log_in_turn, c};
     plim_kernels_init(&c->kernels, o.cpu_mask & plim_cpu_features());
-    plim_status status = start(c, &o, err);
+    status = start(c, &o, err);
     if (status)
         plim_context_close(&c);
     *out = c;

@@ -53,7 +53,8 @@ struct plim_model {
 struct plim_session {
     plim_model *model;
     plim_sequence *sequence;
-    bool paid; /* goes back to the model's idle ones */
+    bool paid;        /* goes back to the model's idle ones */
+    atomic_bool busy; /* a call is in progress: another one would break its rows */
 };
 
 struct plim_tokenizer {
@@ -84,8 +85,16 @@ static inline const plim_alloc *plim_context_alloc(plim_context *context)
     return plim_ledger_alloc(context->ledger, PLIM_MEM_METADATA);
 }
 
-/* Options as the caller gave them (any size), or the defaults. */
-plim_model_options plim_model_options_take(const plim_model_options *options);
+/* Options as the caller gave them (any size), or the defaults where there are none.  USAGE for a
+ * struct that was never initialised. */
+plim_status plim_context_options_take(plim_context_options *out,
+                                      const plim_context_options *options, plim_error *err);
+plim_status plim_model_options_take(plim_model_options *out, const plim_model_options *options,
+                                    plim_error *err);
+plim_status plim_generate_options_take(plim_generate_options *out,
+                                       const plim_generate_options *options, plim_error *err);
+plim_status plim_synth_options_take(plim_synth_options *out, const plim_synth_options *options,
+                                    plim_error *err);
 
 /* The folder of the small files (tokenizer, generation_config) that a path means: itself, a file's
  * parent, with a subfolder where one is given. */

@@ -86,14 +86,16 @@ static plim_status read_model(plim_plan *p, const char *path, const plim_model_o
 plim_status plim_plan_open(plim_plan **out, plim_context *context, const char *name,
                            const plim_model_options *options, plim_error *err)
 {
-    plim_model_options o = plim_model_options_take(options);
+    plim_model_options o;
     plim_error local;
     char path[4096];
     double start = plim_now();
     if (!err)
         err = &local;
     *out = NULL;
-    plim_status status = plim_resolve(path, sizeof path, name, options, err);
+    plim_status status = plim_model_options_take(&o, options, err);
+    if (!status)
+        status = plim_resolve(path, sizeof path, name, &o, err);
     if (status)
         return status;
     plim_plan *p = plim_new(plim_context_alloc(context), 1, sizeof *p, err);

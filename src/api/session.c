@@ -61,11 +61,29 @@ void plim_session_close(plim_session **session)
     plim_context_close(&c);
 }
 
+/* A session serves one call at a time: not two threads, not its own callback. */
+static plim_status enter(plim_session *s, plim_error *err)
+{
+    if (atomic_exchange(&s->busy, true))
+        return plim_fail(err, PLIM_E_USAGE,
+                         "the session is in use: a call to it has not returned yet");
+    return PLIM_OK;
+}
+
+static plim_status leave(plim_session *s, plim_status status)
+{
+    atomic_store(&s->busy, false);
+    return status;
+}
+
 plim_status plim_session_eval(plim_session *s, const int32_t *tokens, size_t count,
                               plim_logits_fn on_logits, void *user, plim_error *err)
 {
     plim_error_clear(err);
-    return plim_sequence_eval(s->sequence, tokens, count, on_logits, user, err);
+    plim_status status = enter(s, err);
+    if (!status)
+        status = leave(s, plim_sequence_eval(s->sequence, tokens, count, on_logits, user, err));
+    return status;
 }
 
 const float *plim_session_logits(const plim_session *s)
@@ -81,7 +99,10 @@ size_t plim_session_length(const plim_session *s)
 plim_status plim_session_truncate(plim_session *s, size_t length, plim_error *err)
 {
     plim_error_clear(err);
-    return plim_sequence_truncate(s->sequence, length, err);
+    plim_status status = enter(s, err);
+    if (!status)
+        status = leave(s, plim_sequence_truncate(s->sequence, length, err));
+    return status;
 }
 
 void plim_session_cancel(plim_session *s)
@@ -90,30 +111,6 @@ void plim_session_cancel(plim_session *s)
 }
 
 /* ---- generate() ---- */
-
-void plim_generate_options_init_sized(plim_generate_options *options, size_t size)
-{
-    plim_generate_options defaults = {.max_length = -1,
-                                      .max_new_tokens = -1,
-                                      .do_sample = -1,
-                                      .temperature = NAN,
-                                      .top_k = -1,
-                                      .top_p = NAN,
-                                      .min_p = NAN,
-                                      .repetition_penalty = NAN};
-    memset(options, 0, size);
-    memcpy(options, &defaults, size < sizeof defaults ? size : sizeof defaults);
-    options->size = size;
-}
-
-static plim_generate_options take_options(const plim_generate_options *options)
-{
-    plim_generate_options out;
-    plim_generate_options_init(&out);
-    if (options)
-        memcpy(&out, options, options->size < sizeof out ? options->size : sizeof out);
-    return out;
-}
 
 static double given(double option, double otherwise)
 {
@@ -126,6 +123,10 @@ static double given(double option, double otherwise)
 static plim_status count_new(const plim_generation_defaults *d, const plim_generate_options *o,
                              size_t prompt_count, size_t *out, plim_error *err)
 {
+    if (o->max_new_tokens < -1 || o->max_length < -1)
+        return plim_fail(err, PLIM_E_USAGE,
+                         "max_new_tokens %lld and max_length %lld: want -1 (unset) or more",
+                         (long long)o->max_new_tokens, (long long)o->max_length);
     int64_t max_new = o->max_new_tokens >= 0 ? o->max_new_tokens : d->max_new_tokens;
     int64_t max_length = o->max_length >= 0 ? o->max_length : d->max_length;
     if (max_new < 0 && max_length < 0)
@@ -151,11 +152,15 @@ plim_status plim_generate_count(size_t *new_tokens, plim_context *context, const
                                 const plim_generate_options *generate, size_t prompt_count,
                                 plim_error *err)
 {
-    plim_model_options o = plim_model_options_take(options);
-    plim_generate_options g = take_options(generate);
+    plim_model_options o;
+    plim_generate_options g;
     plim_generation_defaults defaults;
     char path[4096], folder[4096];
-    plim_status status = plim_resolve(path, sizeof path, name, &o, err);
+    plim_status status = plim_model_options_take(&o, options, err);
+    if (!status)
+        status = plim_generate_options_take(&g, generate, err);
+    if (!status)
+        status = plim_resolve(path, sizeof path, name, &o, err);
     if (!status)
         status = plim_find_folder(folder, sizeof folder, path, o.subfolder, err);
     if (!status) /* no log: what it would say is said at the load */
@@ -186,22 +191,34 @@ plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options
     return count_new(&m->defaults, o, prompt_count, &r->max_new, err);
 }
 
-plim_status plim_session_generate(plim_generation **out, plim_session *s, plim_tokenizer *tokenizer,
-                                  const int32_t *prompt, size_t count,
-                                  const plim_generate_options *options, plim_error *err)
+static plim_status generate(plim_generation **out, plim_session *s, plim_tokenizer *tokenizer,
+                            const int32_t *prompt, size_t count, const plim_generate_options *o,
+                            plim_error *err)
 {
-    plim_generate_options o = take_options(options);
     plim_generate_request request = {.prompt = prompt, .prompt_count = count};
     int32_t bos = s->model->defaults.bos;
-    plim_error_clear(err);
-    *out = NULL;
     if (!count && !plim_session_length(s) && bos >= 0) { /* as generate() without input_ids */
         request.prompt = &bos;
         request.prompt_count = 1;
     }
     request.tok = tokenizer ? tokenizer->tok : NULL;
-    plim_status status = plim_sampling_merge(s->model, &o, &request, request.prompt_count, err);
+    plim_status status = plim_sampling_merge(s->model, o, &request, request.prompt_count, err);
     return status ? status : plim_sequence_generate(out, s->sequence, &request, err);
+}
+
+plim_status plim_session_generate(plim_generation **out, plim_session *s, plim_tokenizer *tokenizer,
+                                  const int32_t *prompt, size_t count,
+                                  const plim_generate_options *options, plim_error *err)
+{
+    plim_generate_options o;
+    plim_error_clear(err);
+    *out = NULL;
+    plim_status status = plim_generate_options_take(&o, options, err);
+    if (!status)
+        status = enter(s, err);
+    if (!status)
+        status = leave(s, generate(out, s, tokenizer, prompt, count, &o, err));
+    return status;
 }
 
 plim_status plim_generate_text(plim_generation **out, plim_model *model, plim_tokenizer *tokenizer,

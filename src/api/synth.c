@@ -3,15 +3,7 @@
  * plim_synth: a config.json → a checkpoint with random weights. */
 #include "load/synth.h"
 
-#include <string.h>
-
 #include "api/handles.h"
-
-void plim_synth_options_init_sized(plim_synth_options *options, size_t size)
-{
-    memset(options, 0, size);
-    options->size = size;
-}
 
 plim_status plim_synth(plim_context *context, const char *config_path, const char *directory,
                        const plim_synth_options *options, plim_error *err)
@@ -19,13 +11,12 @@ plim_status plim_synth(plim_context *context, const char *config_path, const cha
     plim_synth_options o;
     plim_skeleton *skeleton;
     plim_error_clear(err);
-    plim_synth_options_init(&o);
-    if (options)
-        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    plim_status status = plim_synth_options_take(&o, options, err);
+    if (status)
+        return status;
     if (!config_path || !directory || (unsigned)o.torch_dtype >= PLIM_DTYPE_COUNT)
         return plim_fail(err, PLIM_E_USAGE, "want a config.json, a folder and a type");
-    plim_status status =
-        plim_skeleton_open(&skeleton, plim_context_alloc(context), config_path, err);
+    status = plim_skeleton_open(&skeleton, plim_context_alloc(context), config_path, err);
     if (status)
         return status;
     plim_synth_job job = {.alloc = plim_ledger_alloc(context->ledger, PLIM_MEM_STAGING),

@@ -43,14 +43,15 @@ plim_status plim_find_folder(char *folder, size_t cap, const char *path, const c
 plim_status plim_tokenizer_open(plim_tokenizer **out, plim_context *context, const char *name,
                                 const plim_model_options *options, plim_error *err)
 {
-    plim_model_options o = plim_model_options_take(options);
+    plim_model_options o;
     plim_error local;
     char path[4096], folder[4096];
     if (!err)
         err = &local;
     *out = NULL;
     plim_status status;
-    if ((status = plim_resolve(path, sizeof path, name, &o, err)) ||
+    if ((status = plim_model_options_take(&o, options, err)) ||
+        (status = plim_resolve(path, sizeof path, name, &o, err)) ||
         (status = plim_find_folder(folder, sizeof folder, path, o.subfolder, err)))
         return status;
     plim_tokenizer *t = plim_new(plim_context_alloc(context), 1, sizeof *t, err);

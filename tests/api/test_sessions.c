@@ -3,51 +3,12 @@
  * Models and sessions through the public API: two sessions on two threads, cancelling from another
  * thread in the middle of a prefill, the rules of generate(), handles closed in any order, and the
  * host's own allocator. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "api_test.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
-
-#include "plimsoll.h"
-#include "temp.h"
-
-#define TINY        PLIM_SOURCE_DIR "/tests/golden/llama-base"
-#define SHAKESPEARE PLIM_SOURCE_DIR "/models/shakespeare-1.7m"
-
-static void ok(plim_status status, const plim_error *err)
-{
-    if (status)
-        fail_msg("%s: %s", plim_status_name(status), err->message);
-}
-
-static plim_context *context_with(unsigned threads)
-{
-    plim_context *c;
-    plim_context_options o;
-    plim_error err;
-    plim_context_options_init(&o);
-    o.threads = threads;
-    ok(plim_context_open(&c, &o, &err), &err);
-    return c;
-}
-
-static plim_model *model_with(plim_context *c, const char *name, uint32_t context,
-                              uint32_t sessions)
-{
-    plim_model *m;
-    plim_model_options o;
-    plim_error err;
-    plim_model_options_init(&o);
-    o.context = context;
-    o.sessions = sessions;
-    ok(plim_model_open(&m, c, name, &o, &err), &err);
-    return m;
-}
 
 static double now(void)
 {
