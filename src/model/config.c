@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/num.h"
+#include "base/sort.h"
 
 #define MAX_DEPTH  16
 #define MAX_PATH   512
@@ -140,7 +141,7 @@ static plim_status parse(reader *r, const char *text, size_t bytes, plim_error *
     if (!status) {
         memcpy(r->config->values, r->values, r->count * sizeof *r->values);
         r->config->count = r->count;
-        qsort(r->config->values, r->count, sizeof *r->values, by_path);
+        plim_sort(r->config->values, r->count, sizeof *r->values, by_path);
     }
     plim_json_close(&r->json);
     plim_delete(r->alloc, r->values);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The reads that fill a plan's memory, in file order. */
-#include <stdlib.h>
-
+#include "base/sort.h"
 #include "plan/plan.h"
 
 static uint64_t pieces(uint64_t bytes, uint64_t piece)
@@ -57,6 +56,6 @@ plim_status plim_plan_reads(plim_load_plan *plan, const plim_stored_set *set, pl
         if (p->form == PLIM_FORM_OWNED)
             plan->read_count += cut(plan->reads + plan->read_count, whole, PLIM_PIECE_BYTES);
     }
-    qsort(plan->reads, plan->read_count, sizeof *plan->reads, in_file_order);
+    plim_sort(plan->reads, plan->read_count, sizeof *plan->reads, in_file_order);
     return PLIM_OK;
 }
