@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "model/skeleton.h"
 
 /* Stored under its full name, or without / with the base-model prefix. */
@@ -28,6 +29,9 @@ static const plim_stored *find_stored(const plim_stored_set *set, const plim_fam
 /* ---- collapsing: names that are alike but for numbers between dots become one line ---- */
 
 #define MANY_INDICES 10
+#define MOST_STARS   8      /* what follows the eighth index of a name stays as it is */
+#define STAR         '\xff' /* in a pattern, for an index: no byte of UTF-8 */
+#define INDEX_BYTES  22     /* of one index with what surrounds it */
 
 /* The next integer between dots (or at the end), from p on; NULL when there is none. */
 static const char *next_index(const char *name, const char *p, size_t *digits)
@@ -43,20 +47,20 @@ static const char *next_index(const char *name, const char *p, size_t *digits)
 
 typedef struct collapsing {
     const char *name;
-    const char *pattern; /* the name with '*' for each index */
+    const char *pattern; /* the name with STAR for each index */
 } collapsing;
 
 static char *pattern_of(plim_arena *arena, const char *name, plim_error *err)
 {
     char *pattern = plim_arena_text(arena, name, strlen(name), err);
-    size_t digits, used = 0;
+    size_t digits, used = 0, stars = 0;
     const char *from = name, *at = name;
     if (!pattern)
         return NULL;
-    while ((at = next_index(name, at, &digits))) {
+    while (stars++ < MOST_STARS && (at = next_index(name, at, &digits))) {
         memcpy(pattern + used, from, (size_t)(at - from));
         used += (size_t)(at - from);
-        pattern[used++] = '*';
+        pattern[used++] = STAR;
         from = at += digits;
     }
     strcpy(pattern + used, from); /* never longer than the name */
@@ -76,7 +80,7 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The different values of the star number `star` in names[n], sorted; returns how many. */
+/* The different values of index number `star` of names[n], sorted; returns how many. */
 static size_t index_values(const collapsing *names, size_t n, size_t star, uint64_t *values)
 {
     size_t count = 0;
@@ -87,7 +91,7 @@ static size_t index_values(const collapsing *names, size_t n, size_t star, uint6
             if ((at = next_index(names[i].name, at + digits, &digits)) && s == star)
                 values[i] = strtoull(at, NULL, 10);
     }
-    qsort(values, n, sizeof *values, by_value);
+    plim_sort(values, n, sizeof *values, by_value);
     for (size_t i = 0; i < n; i++)
         if (!i || values[i] != values[i - 1])
             values[count++] = values[i];
@@ -113,21 +117,23 @@ static size_t write_indices(char *out, size_t cap, const uint64_t *values, size_
 static const char *collapse_group(plim_arena *arena, const collapsing *names, size_t n,
                                   uint64_t *values, plim_error *err)
 {
-    size_t stars = 0, used = 0;
-    for (const char *p = names[0].pattern; *p; p++)
-        stars += *p == '*';
-    char *line =
-        plim_arena_new(arena, strlen(names[0].pattern) + stars * MANY_INDICES * 24 + 1, 1, err);
-    size_t star = 0;
-    for (const char *p = names[0].pattern; line && *p; p++) {
-        if (*p != '*' || n == 1) {
+    const size_t cap = MANY_INDICES * INDEX_BYTES + 3;
+    const char *pattern = names[0].pattern;
+    if (n == 1)
+        return names[0].name;
+    char *line = plim_new(arena->alloc, strlen(pattern) + MOST_STARS * cap, 1, err);
+    if (!line)
+        return NULL;
+    size_t used = 0, star = 0;
+    for (const char *p = pattern; *p; p++)
+        if (*p == STAR) {
+            size_t count = index_values(names, n, star++, values);
+            used += write_indices(line + used, cap, values, count);
+        } else
             line[used++] = *p;
-            continue;
-        }
-        size_t count = index_values(names, n, star++, values);
-        used += write_indices(line + used, MANY_INDICES * 24, values, count);
-    }
-    return line && n == 1 ? names[0].name : line;
+    const char *kept = plim_arena_text(arena, line, used, err);
+    plim_delete(arena->alloc, line);
+    return kept;
 }
 
 /* names[count] → lines[*line_count], in the arena. */
@@ -144,7 +150,7 @@ static plim_status collapse(plim_arena *arena, const char *const *names, size_t 
         ok = keys[i].pattern != NULL;
     }
     if (ok)
-        qsort(keys, count, sizeof *keys, by_pattern);
+        plim_sort(keys, count, sizeof *keys, by_pattern);
     for (size_t i = 0, n; ok && i < count; i += n) {
         for (n = 1; i + n < count && !strcmp(keys[i].pattern, keys[i + n].pattern); n++)
             ;

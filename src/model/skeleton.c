@@ -122,14 +122,25 @@ static plim_status add_slot(plim_skeleton *k, plim_role role, uint32_t layer, pl
     return PLIM_OK;
 }
 
+/* How many roles in [first, last] the model has. */
+static size_t count_roles(const plim_skeleton *k, int first, int last)
+{
+    size_t count = 0;
+    plim_shape shape;
+    for (int role = first; role <= last; role++)
+        count += k->family->names[role] && role_shape(&k->spec, (plim_role)role, &shape);
+    return count;
+}
+
 static plim_status add_slots(plim_skeleton *k, plim_error *err)
 {
     static const plim_role before[] = {PLIM_ROLE_EMBED, PLIM_ROLE_POSITION};
     static const plim_role after[] = {PLIM_ROLE_FINAL_NORM, PLIM_ROLE_FINAL_NORM_BIAS,
                                       PLIM_ROLE_HEAD};
     size_t rows = k->spec.layers;
-    size_t most = rows * (PLIM_ROLE_COUNT - PLIM_ROLE_LAST_GLOBAL - 1) + PLIM_ROLE_LAST_GLOBAL + 1;
-    k->slots = plim_arena_new(&k->arena, most, sizeof *k->slots, err);
+    size_t count = rows * count_roles(k, PLIM_ROLE_LAST_GLOBAL + 1, PLIM_ROLE_COUNT - 1) +
+                   count_roles(k, 0, PLIM_ROLE_LAST_GLOBAL);
+    k->slots = plim_arena_new(&k->arena, count, sizeof *k->slots, err);
     k->by_role = plim_arena_new(&k->arena, rows * PLIM_ROLE_COUNT, sizeof *k->by_role, err);
     if (!k->slots || !k->by_role)
         return PLIM_E_NOMEM;
@@ -235,5 +246,6 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
               place(&cursor, out->logit_rows, spec->hidden, &out->head) &&
               place(&cursor, out->logit_rows, spec->vocab, &out->logits);
     out->total = cursor;
-    return ok && cursor <= UINT64_MAX / sizeof(float);
+    /* The tasks of a pass, one per row and KV head, are numbered in 32 bits. */
+    return ok && cursor <= UINT64_MAX / sizeof(float) && rows * spec->kv_heads < UINT32_MAX;
 }

@@ -77,8 +77,10 @@ typedef struct plim_scratch_layout {
 /* What a sampler may hold per entry of the vocabulary, in bytes: the plan counts on it, the sampler
  * keeps it. */
 #define PLIM_SAMPLER_ENTRY_BYTES 16u
+/* The same for a row of a pass, beside its scratch. */
+#define PLIM_ROW_BYTES 24u
 
-/* False on overflow. */
+/* False on overflow, and where a pass would have more tasks than the pool can number. */
 bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
                        plim_scratch_layout *out);
 

@@ -239,7 +239,154 @@ static void test_sizes(void **state)
     plim_scratch_layout layout;
     assert_true(plim_scratch_plan(&k->spec, &size, &layout));
     assert_true(layout.logits + layout.logit_rows * 50257ull <= layout.total);
+    size.chunk = 1u << 28; /* 16 heads each: more tasks than a pass can number */
+    assert_false(plim_scratch_plan(&k->spec, &size, &layout));
     plim_skeleton_close(&k);
+}
+
+/* ---- memory ---- */
+
+static void *counting_alloc(const plim_alloc *self, size_t bytes, plim_error *err)
+{
+    *(size_t *)self->user += bytes;
+    return plim_alloc_system()->alloc(self, bytes, err);
+}
+
+static void counting_free(const plim_alloc *self, void *ptr)
+{
+    plim_alloc_system()->free(self, ptr);
+}
+
+static void *counting_resize(const plim_alloc *self, void *ptr, size_t bytes, plim_error *err)
+{
+    *(size_t *)self->user += bytes;
+    return plim_alloc_system()->resize(self, ptr, bytes, err);
+}
+
+/* A few bytes of config may ask for many layers, but not for much memory. */
+static void test_many_layers(void **state)
+{
+    (void)state;
+    size_t taken = 0;
+    plim_skeleton *k;
+    plim_error err;
+    const plim_alloc alloc = {counting_alloc, counting_free, counting_resize, &taken};
+    temp_folder t = temp_open();
+    const char *path =
+        temp_text(&t, "config.json", "{\"model_type\": \"llama\", \"num_hidden_layers\": 4096}");
+    assert_int_equal(plim_skeleton_open(&k, &alloc, path, &err), PLIM_OK);
+    assert_int_equal(k->slot_count, 4096 * 9 + 3);
+    assert_true(taken < (15u << 19)); /* 7.5 MiB */
+    plim_skeleton_close(&k);
+    temp_close(&t);
+}
+
+/* ---- reports ---- */
+
+/* The smallest GPT-2: every size is 1. */
+static const char smallest[] =
+    "{\"model_type\": \"gpt2\", \"n_embd\": 1, \"n_head\": 1, \"n_layer\": 1, \"n_positions\": 1, "
+    "\"n_inner\": 1, \"vocab_size\": 1}";
+static const struct {
+    const char *name, *shape;
+    size_t bytes;
+} its_tensors[] = {{"wte.weight", "1,1", 1},
+                   {"wpe.weight", "1,1", 1},
+                   {"ln_f.weight", "1", 1},
+                   {"ln_f.bias", "1", 1},
+                   {"h.0.ln_1.weight", "1", 1},
+                   {"h.0.ln_1.bias", "1", 1},
+                   {"h.0.attn.c_attn.weight", "1,3", 3},
+                   {"h.0.attn.c_attn.bias", "3", 3},
+                   {"h.0.attn.c_proj.weight", "1,1", 1},
+                   {"h.0.attn.c_proj.bias", "1", 1},
+                   {"h.0.ln_2.weight", "1", 1},
+                   {"h.0.ln_2.bias", "1", 1},
+                   {"h.0.mlp.c_fc.weight", "1,1", 1},
+                   {"h.0.mlp.c_fc.bias", "1", 1},
+                   {"h.0.mlp.c_proj.weight", "1,1", 1},
+                   {"h.0.mlp.c_proj.bias", "1", 1}};
+
+typedef struct matched {
+    temp_folder folder;
+    plim_stored_set *stored;
+    plim_skeleton *skeleton;
+} matched;
+
+static size_t write_entry(char *out, const char *name, const char *shape, size_t *at, size_t bytes)
+{
+    size_t from = *at;
+    *at += bytes;
+    return (size_t)sprintf(out,
+                           "%c\"%s\":{\"dtype\":\"U8\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+                           from ? ',' : '{', name, shape, from, *at);
+}
+
+/* A complete model with tensors beside it that nobody needs. */
+static matched match_with(const char *const *names, size_t count, const plim_alloc *alloc)
+{
+    matched m = {.folder = temp_open()};
+    plim_error err;
+    size_t at = 0;
+    char *header = calloc(1, 65536), *end = header;
+    assert_non_null(header);
+    for (size_t i = 0; i < sizeof its_tensors / sizeof *its_tensors; i++)
+        end +=
+            write_entry(end, its_tensors[i].name, its_tensors[i].shape, &at, its_tensors[i].bytes);
+    for (size_t i = 0; i < count; i++)
+        end += write_entry(end, names[i], "1", &at, 1);
+    strcpy(end, "}");
+    temp_safetensors(&m.folder, "model.safetensors", header, at);
+    free(header);
+    const char *path = temp_text(&m.folder, "config.json", smallest);
+    plim_checkpoint_where where = {m.folder.path, NULL, NULL};
+    assert_int_equal(plim_stored_open(&m.stored, alloc, &where, NULL, &err), PLIM_OK);
+    assert_int_equal(plim_skeleton_open(&m.skeleton, alloc, path, &err), PLIM_OK);
+    return m;
+}
+
+static void match_done(matched *m)
+{
+    plim_skeleton_close(&m->skeleton);
+    plim_stored_close(&m->stored);
+    temp_close(&m->folder);
+}
+
+static void test_collapsing(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a*.0", "a*.1", "b.*", "b.5", "b.7", "c.0.d.1", "c.0.d.2"};
+    static const char *const lines[] = {"a*.{0, 1}", "b.*", "b.{5, 7}", "c.0.d.{1, 2}"};
+    plim_error err;
+    matched m = match_with(names, 7, plim_alloc_system());
+    assert_int_equal(plim_skeleton_match(m.skeleton, m.stored, NULL, &err), PLIM_OK);
+    assert_int_equal(m.skeleton->unexpected_count, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(m.skeleton->unexpected[i], lines[i]);
+    match_done(&m);
+}
+
+/* Names of nothing but indices, as long as a name may be: their report is not much longer. */
+static void test_collapsing_long_names(void **state)
+{
+    (void)state;
+    static char long_names[4][4000];
+    const char *names[4];
+    plim_error err;
+    size_t taken = 0;
+    const plim_alloc alloc = {counting_alloc, counting_free, counting_resize, &taken};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t at = 0; at + 8 < sizeof long_names[i]; at += 2)
+            memcpy(long_names[i] + at, "0.", 2);
+        sprintf(long_names[i] + 3990, ".%s%zu", i < 2 ? "a." : "b.", i);
+        names[i] = long_names[i];
+    }
+    matched m = match_with(names, 4, &alloc);
+    taken = 0;
+    assert_int_equal(plim_skeleton_match(m.skeleton, m.stored, NULL, &err), PLIM_OK);
+    assert_true(m.skeleton->unexpected_count >= 2 && m.skeleton->unexpected_count <= 4);
+    assert_true(taken < 128u << 10);
+    match_done(&m);
 }
 
 int main(void)
@@ -248,7 +395,8 @@ int main(void)
         cmocka_unit_test(test_bad_configs),     cmocka_unit_test(test_depth_bomb),
         cmocka_unit_test(test_defaults),        cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_two_generations), cmocka_unit_test(test_unknown_type),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_many_layers),
+        cmocka_unit_test(test_collapsing),      cmocka_unit_test(test_collapsing_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
