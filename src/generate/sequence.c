@@ -3,7 +3,10 @@
  * A sequence: chunks of rows through the forward pass. */
 #include "generate/sequence.h"
 
+#include <assert.h>
 #include <string.h>
+
+static_assert(sizeof(plim_row) <= PLIM_ROW_BYTES, "the plan counts on it");
 
 plim_status plim_sequence_open(plim_sequence **out, const plim_engine *engine, plim_ledger *ledger,
                                const plim_session_size *size, plim_error *err)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Types and places: which type the model runs in, and which form each tensor takes. */
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "plan/plan.h"
 
 #define OWNED_ALIGN 64u
@@ -86,6 +86,20 @@ static int in_file_order(const void *a, const void *b)
     return x->slot < y->slot ? -1 : x->slot > y->slot;
 }
 
+/* Count a tensor.  A header may speak of any size (a sparse file costs nothing), but the table of
+ * reads grows with it. */
+static plim_status add_bytes(plim_load_plan *plan, const plim_stored_set *set, const plim_stored *t,
+                             uint64_t bytes, plim_error *err)
+{
+    if (!plim_add_u64(plan->stored_bytes, t->bytes, &plan->stored_bytes) ||
+        !plim_add_u64(plan->weight_bytes, bytes, &plan->weight_bytes) ||
+        plan->stored_bytes > PLIM_MAX_MODEL_BYTES || plan->weight_bytes > PLIM_MAX_MODEL_BYTES)
+        return plim_fail_at(err, PLIM_E_LIMIT, (plim_where){set->files[t->file].path, t->name, -1},
+                            "with this tensor the model is larger than %llu bytes",
+                            (unsigned long long)PLIM_MAX_MODEL_BYTES);
+    return PLIM_OK;
+}
+
 /* Fill the placements in file order; a slot that is tied has none of its own. */
 static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k,
                                    const plim_stored_set *set, const plim_plan_options *options,
@@ -101,7 +115,7 @@ static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k,
             keys[n++] = (sort_key){t->offset, t->file, i, k->slots[i].stored};
         }
     if (!status)
-        qsort(keys, n, sizeof *keys, in_file_order);
+        plim_sort(keys, n, sizeof *keys, in_file_order);
     for (uint32_t i = 0; !status && i < n; i++) {
         const plim_stored *t = &set->tensors[keys[i].stored];
         plim_placement *p = &plan->placements[i];
@@ -114,8 +128,8 @@ static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k,
             status =
                 plim_fail_at(err, PLIM_E_LIMIT, (plim_where){set->files[t->file].path, t->name, -1},
                              "too large for %s", plim_dtype_name(p->dtype));
-        plan->stored_bytes += t->bytes;
-        plan->weight_bytes += p->bytes;
+        else
+            status = add_bytes(plan, set, t, p->bytes, err);
     }
     plan->placement_count = n;
     plim_delete(plan->alloc, keys);

@@ -9,6 +9,9 @@ static plim_status settle_session(plim_load_plan *plan, const plim_skeleton *k,
     const plim_spec *s = &k->spec;
     plim_session_size *size = &plan->session;
     plan->sessions = o->sessions;
+    if (o->sessions > PLIM_MAX_SESSIONS)
+        return plim_fail(err, PLIM_E_USAGE, "sessions is %u, want at most %u", o->sessions,
+                         PLIM_MAX_SESSIONS);
     size->kv_dtype = o->kv_dtype;
     if (size->kv_dtype == PLIM_AUTO)
         size->kv_dtype = plan->dtype == PLIM_F32 ? PLIM_F32 : PLIM_F16;

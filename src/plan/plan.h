@@ -17,6 +17,8 @@
 #define PLIM_MAP_PIECE_BYTES (64u << 20) /* of one populate */
 #define PLIM_DEFAULT_CONTEXT 4096u
 #define PLIM_DEFAULT_CHUNK   256u
+#define PLIM_MAX_SESSIONS    4096u
+#define PLIM_MAX_MODEL_BYTES (1ull << 43) /* stored or in memory */
 
 typedef struct plim_plan_options {
     plim_dtype torch_dtype; /* AUTO, F32, F16, BF16 */
@@ -91,7 +93,8 @@ typedef struct plim_held {
 } plim_held;
 
 /* Make the plan.  A plan that does not fit is made all the same (fits = false, with advice).
- * UNSUP (a type we can't run), USAGE (an option out of range), LIMIT. */
+ * UNSUP (a type we can't run), USAGE (an option out of range), LIMIT (a model larger than
+ * PLIM_MAX_MODEL_BYTES, a session larger than can be counted). */
 plim_status plim_load_plan_open(plim_load_plan **out, const plim_alloc *alloc,
                                 const plim_skeleton *skeleton, const plim_stored_set *stored,
                                 const plim_plan_options *options, const plim_facts *facts,

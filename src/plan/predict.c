@@ -39,15 +39,16 @@ static plim_status session_demand(demand *d, plim_load_plan *plan, const plim_sk
     if (!plim_kv_bytes(&k->spec, &plan->session, &kv) ||
         !plim_scratch_plan(&k->spec, &plan->session, &layout))
         return too_large(err);
-    if (kv > INT64_MAX / 64 || layout.total > INT64_MAX / 256 || plan->sessions > 4096)
+    if (kv > INT64_MAX / 64 || layout.total > INT64_MAX / 256)
         return too_large(err);
     plan->kv_bytes = whole_pages(kv, page);
     plan->scratch_bytes = whole_pages(layout.total * sizeof(float), page);
     if (!plim_mul_u64(plan->kv_bytes, plan->sessions, &d->kv) ||
         !plim_mul_u64(plan->scratch_bytes, plan->sessions, &d->scratch))
         return too_large(err);
-    d->other +=
-        ((uint64_t)k->spec.vocab * PLIM_SAMPLER_ENTRY_BYTES + SESSION_BYTES) * plan->sessions;
+    d->other += ((uint64_t)k->spec.vocab * PLIM_SAMPLER_ENTRY_BYTES +
+                 (uint64_t)plan->session.chunk * PLIM_ROW_BYTES + SESSION_BYTES) *
+                plan->sessions;
     return PLIM_OK;
 }
 

@@ -380,6 +380,54 @@ static void test_context(void **state)
     done(&p);
 }
 
+static void test_sessions(void **state)
+{
+    (void)state;
+    planned p;
+    plim_error err;
+    plim_plan_options options = defaults();
+    plim_facts facts = machine(0);
+    options.sessions = PLIM_MAX_SESSIONS + 1;
+    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_E_USAGE);
+    assert_non_null(strstr(err.message, "sessions"));
+    done(&p);
+}
+
+/* A header may speak of any size (a sparse file costs nothing): no list of reads is made for it. */
+static void test_absurd_sizes(void **state)
+{
+    (void)state;
+    plim_error err;
+    plim_plan_options options = defaults();
+    plim_facts facts = machine(0);
+    plim_held held = {0};
+    char name[] = "a", path[] = "a.safetensors";
+    for (unsigned shards = 1; shards <= 4; shards *= 4) { /* four of 2^62 bytes are 0 in 64 bits */
+        plim_stored tensors[4];
+        plim_stored_file files[4] = {
+            {.path = path}, {.path = path}, {.path = path}, {.path = path}};
+        for (uint32_t i = 0; i < shards; i++)
+            tensors[i] = (plim_stored){.name = name,
+                                       .dtype = PLIM_U8,
+                                       .shape = {1, {1ull << (shards == 1 ? 44 : 62)}},
+                                       .file = i,
+                                       .offset = 8,
+                                       .bytes = 1ull << (shards == 1 ? 44 : 62)};
+        plim_stored_set set = {
+            .tensors = tensors, .tensor_count = shards, .files = files, .file_count = shards};
+        plim_skeleton *skeleton;
+        plim_load_plan *plan;
+        const plim_alloc *alloc = plim_alloc_system();
+        assert_int_equal(plim_skeleton_open(&skeleton, alloc, NULL, &err), PLIM_OK);
+        assert_int_equal(plim_skeleton_match(skeleton, &set, NULL, &err), PLIM_OK);
+        assert_int_equal(
+            plim_load_plan_open(&plan, alloc, skeleton, &set, &options, &facts, &held, &err),
+            PLIM_E_LIMIT);
+        assert_string_equal(err.tensor, "a");
+        plim_skeleton_close(&skeleton);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +443,8 @@ int main(void)
         cmocka_unit_test(test_max_memory),
         cmocka_unit_test(test_old_way),
         cmocka_unit_test(test_context),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_absurd_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
