@@ -110,7 +110,7 @@ plim_status plim_slice_read(const plim_stored_set *stored, const plim_stored *t,
     if (dtype != t->dtype && !s.cast)
         return plim_fail_at(err, PLIM_E_UNSUP, where, "type %s cannot be turned into %s",
                             plim_dtype_name(t->dtype), plim_dtype_name(dtype));
-    uint64_t count;
+    uint64_t count, bits;
     plim_status status = count_elements(t, begin, end, &count, err);
     if (status)
         return status;
@@ -118,9 +118,12 @@ plim_status plim_slice_read(const plim_stored_set *stored, const plim_stored *t,
     if (!whole && s.from_bits < 8)
         return plim_fail_at(err, PLIM_E_UNSUP, where, "type %s can only be read whole",
                             plim_dtype_name(t->dtype));
-    if (count * s.to_bits % 8 || dst_bytes != count * s.to_bits / 8)
+    if (!plim_mul_u64(count, s.to_bits, &bits))
+        return plim_fail_at(err, PLIM_E_LIMIT, where, "%llu elements of %s are too large",
+                            (unsigned long long)count, plim_dtype_name(dtype));
+    if (bits % 8 || dst_bytes != bits / 8)
         return plim_fail_at(err, PLIM_E_USAGE, where, "the buffer is %zu bytes, want %llu",
-                            dst_bytes, (unsigned long long)(count * s.to_bits / 8));
+                            dst_bytes, (unsigned long long)(bits / 8));
     if (!count)
         return PLIM_OK;
     if (s.cast && !(s.staging = plim_new(alloc, 1, STAGING_BYTES, err)))

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "plimsoll.h"
+#include "load/load.h"
 #include "temp.h"
 
 #define MIB 1048576.0
@@ -213,6 +213,43 @@ static void test_budget(void **state)
     close_context(c);
 }
 
+/* What a plan says it needs is enough, to the byte, however large the pieces of a session are. */
+static void test_exactly_enough(void **state)
+{
+    (void)state;
+    static const uint32_t chunks[] = {1, 256, 20000};
+    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
+        uint64_t need = 0;
+        for (int round = 0; round < 2; round++) { /* ask, then load below that line */
+            plim_error err;
+            plim_plan *p;
+            plim_model *m;
+            plim_plan_info info;
+            plim_context *c;
+            plim_context_options co;
+            plim_context_options_init(&co);
+            co.threads = 2;
+            co.baseline = 1 << 20;
+            co.memory_limit = need;
+            ok(plim_context_open(&c, &co, &err), &err);
+            plim_model_options o = options(PLIM_READER_AUTO, PLIM_AUTO, 1);
+            o.context = 20000;
+            o.prefill_chunk = chunks[i];
+            o.sessions = 2;
+            ok(plim_plan_open(&p, c, PLIM_SOURCE_DIR "/tests/golden/llama-base", &o, &err), &err);
+            plim_plan_describe(p, &info);
+            need = info.baseline + info.anonymous + info.mapped;
+            assert_true(info.fits);
+            if (round) {
+                ok(plim_model_load(&m, p, &err), &err);
+                plim_model_close(&m);
+            }
+            plim_plan_close(&p);
+            close_context(c);
+        }
+    }
+}
+
 /* ---- files that change ---- */
 
 typedef struct meddler {
@@ -325,6 +362,24 @@ static void test_slices(void **state)
     close_context(c);
 }
 
+/* Elements whose bytes in the wider type are 2^64, which is 0: no buffer is right for them. */
+static void test_absurd_slice(void **state)
+{
+    (void)state;
+    char name[] = "a";
+    float dst[1];
+    plim_error err;
+    plim_kernels kernels;
+    plim_kernels_init(&kernels, 0);
+    plim_stored tensor = {.name = name, .dtype = PLIM_U8, .shape = {1, {1ull << 61}}};
+    tensor.bytes = tensor.shape.dim[0];
+    plim_stored_file file = {.path = name};
+    plim_stored_set set = {.tensors = &tensor, .tensor_count = 1, .files = &file, .file_count = 1};
+    assert_int_equal(plim_slice_read(&set, &tensor, NULL, NULL, PLIM_F64, &kernels,
+                                     plim_alloc_system(), dst, 0, &err),
+                     PLIM_E_LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,9 +387,11 @@ int main(void)
         cmocka_unit_test(test_peaks_as_predicted),
         cmocka_unit_test(test_open_and_close_a_hundred_times),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_exactly_enough),
         cmocka_unit_test(test_changed_files),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_absurd_slice),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
