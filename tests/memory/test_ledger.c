@@ -187,7 +187,8 @@ static void test_exact_peak(void **state)
     assert_int_equal(read_ledger(l).total.peak, 5500 + 160);
     assert_int_equal(read_ledger(l).total.now, 0);
 
-    void *grown = a->resize(a, a->alloc(a, 10000, NULL), 20000, NULL); /* both at once, for a moment */
+    /* both at once, for a moment */
+    void *grown = a->resize(a, a->alloc(a, 10000, NULL), 20000, NULL);
     assert_int_equal(read_ledger(l).total.peak, 30000 + 32);
     assert_int_equal(read_ledger(l).total.now, 20016);
     grown = a->resize(a, grown, 500, NULL);
