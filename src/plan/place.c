@@ -7,7 +7,9 @@
 #include "plan/plan.h"
 
 #define OWNED_ALIGN 64u
-#define MAX_GAP     (1u << 20) /* of bytes that nobody needs, inside one map */
+/* Bytes that nobody needs, inside one map: a map costs less than that.  Old files keep a mask of
+ * some hundred KiB in every layer, which must not become resident. */
+#define MAX_GAP (16u << 10)
 
 static bool is_run_type(plim_dtype dtype)
 {

@@ -393,6 +393,43 @@ static void test_sessions(void **state)
     done(&p);
 }
 
+/* Two tensors with something between them that nobody needs: one map where it is small, two where
+ * mapping it would hold memory for nothing. */
+static void test_gaps(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t gap;
+        uint32_t runs;
+    } cases[] = {{0, 1}, {4096, 1}, {256 << 10, 2}};
+    plim_error err;
+    plim_plan_options options = defaults();
+    plim_facts facts = machine(0);
+    plim_held held = {0};
+    char first[] = "a", second[] = "b", path[] = "a.safetensors";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        plim_stored tensors[] = {
+            {.name = first, .dtype = PLIM_F32, .shape = {1, {1024}}, .offset = 64, .bytes = 4096},
+            {.name = second, .dtype = PLIM_F32, .shape = {1, {1024}}, .bytes = 4096}};
+        tensors[1].offset = 64 + 4096 + cases[i].gap;
+        plim_stored_file file = {.path = path};
+        plim_stored_set set = {
+            .tensors = tensors, .tensor_count = 2, .files = &file, .file_count = 1};
+        plim_skeleton *skeleton;
+        plim_load_plan *plan;
+        const plim_alloc *alloc = plim_alloc_system();
+        assert_int_equal(plim_skeleton_open(&skeleton, alloc, NULL, &err), PLIM_OK);
+        assert_int_equal(plim_skeleton_match(skeleton, &set, NULL, &err), PLIM_OK);
+        assert_int_equal(
+            plim_load_plan_open(&plan, alloc, skeleton, &set, &options, &facts, &held, &err),
+            PLIM_OK);
+        assert_int_equal(plan->run_count, cases[i].runs);
+        assert_true(plan->mapped <= plan->weight_bytes + 6 * 4096);
+        plim_load_plan_close(&plan);
+        plim_skeleton_close(&skeleton);
+    }
+}
+
 /* A header may speak of any size (a sparse file costs nothing): no list of reads is made for it. */
 static void test_absurd_sizes(void **state)
 {
@@ -444,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_old_way),
         cmocka_unit_test(test_context),
         cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_absurd_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
