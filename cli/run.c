@@ -187,8 +187,10 @@ static void write_json(cli *c, const cli_prompt *prompt, const plim_model *model
 
 /* Generate in a session that a signal cancels. */
 static plim_status generate(cli *c, const cli_prompt *prompt, plim_model *model,
-                            plim_generate_options *options, plim_generation **g, plim_error *err)
+                            const plim_generate_options *options, plim_generation **g,
+                            plim_error *err)
 {
+    plim_generate_options with_stream = *options;
     plim_session *session = NULL;
     stream s;
     uint32_t vocab = plim_model_vocab_size(model);
@@ -202,11 +204,11 @@ static plim_status generate(cli *c, const cli_prompt *prompt, plim_model *model,
         return status;
     status = stream_open(&s, c, prompt, err);
     if (status == PLIM_OK) {
-        options->on_token = on_token;
-        options->user = &s;
+        with_stream.on_token = on_token;
+        with_stream.user = &s;
         interrupt_watch(session);
         status = plim_session_generate(g, session, prompt->tokenizer, prompt->ids, prompt->count,
-                                       options, err);
+                                       &with_stream, err);
         interrupt_watch(NULL);
     }
     plim_status streamed = stream_close(&s, *g);
@@ -231,7 +233,8 @@ static void print_speed(const cli *c, const plim_model *model, const plim_genera
 
 /* From loaded model to answer. */
 static plim_status answer(cli *c, const cli_prompt *prompt, plim_model *model,
-                          plim_generate_options *options, double open_seconds, plim_error *err)
+                          const plim_generate_options *options, double open_seconds,
+                          plim_error *err)
 {
     plim_generation *g = NULL;
     memory_report report;
