@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a Python user does with AutoTokenizer.from_pretrained, AutoModelForCausalLM.from_pretrained(name,
- * low_cpu_mem_usage=True, torch_dtype=..., device_map="cpu") and generate(max_length=20, do_sample=False).
- *   cc generate.c $(pkg-config --cflags --libs plimsoll) && ./a.out MODEL [PROMPT [DTYPE]] */
+ * What a Python user does with AutoTokenizer.from_pretrained,
+ * AutoModelForCausalLM.from_pretrained(name, low_cpu_mem_usage=True, torch_dtype=...,
+ * device_map="cpu") and generate(max_length=20, do_sample=False). cc generate.c $(pkg-config
+ * --cflags --libs plimsoll) && ./a.out MODEL [PROMPT [DTYPE]] */
 #include <plimsoll.h>
 #include <stdio.h>
 
