@@ -153,7 +153,7 @@ plim_status plim_generate_count(size_t *new_tokens, plim_context *context, const
                                 plim_error *err)
 {
     plim_model_options o;
-    plim_generate_options g;
+    plim_generate_options g = {0};
     plim_generation_defaults defaults;
     char path[4096], folder[4096];
     plim_status status = plim_model_options_take(&o, options, err);
@@ -166,7 +166,9 @@ plim_status plim_generate_count(size_t *new_tokens, plim_context *context, const
     if (!status) /* no log: what it would say is said at the load */
         status = plim_generation_defaults_read(&defaults, plim_context_alloc(context), folder, NULL,
                                                err);
-    return status ? status : count_new(&defaults, &g, prompt_count, new_tokens, err);
+    if (!status)
+        status = count_new(&defaults, &g, prompt_count, new_tokens, err);
+    return status;
 }
 
 plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options *o,

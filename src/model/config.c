@@ -59,17 +59,32 @@ static plim_status append(reader *r, plim_json_event kind, plim_error *err)
     return PLIM_OK;
 }
 
-/* Extend the current path by ".key" or "[index]"; the caller cuts it back. */
-static plim_status extend(reader *r, const char *text, size_t bytes, bool index, plim_error *err)
+static plim_status too_long(const reader *r, plim_error *err)
 {
-    size_t base = r->depth ? r->frames[r->depth - 1].path_bytes : 0;
-    int n = index ? snprintf(r->path + base, MAX_PATH - base, "[%zu]", bytes)
-                  : snprintf(r->path + base, MAX_PATH - base, "%s%.*s", base ? "." : "", (int)bytes,
-                             text);
-    if (n < 0 || (size_t)n >= MAX_PATH - base)
-        return plim_json_fail(r->json, err, PLIM_E_LIMIT,
-                              "a key is longer than %d bytes with its parents", MAX_PATH);
+    return plim_json_fail(r->json, err, PLIM_E_LIMIT,
+                          "a key is longer than %d bytes with its parents", MAX_PATH);
+}
+
+/* Extend the current path by ".key"; what would read like a path of its own becomes '?'. */
+static plim_status extend_key(reader *r, const char *key, size_t bytes, plim_error *err)
+{
+    size_t used = r->depth ? r->frames[r->depth - 1].path_bytes : 0;
+    if (bytes >= MAX_PATH || used + bytes + 2 > MAX_PATH)
+        return too_long(r, err);
+    if (used)
+        r->path[used++] = '.';
+    for (size_t i = 0; i < bytes; i++)
+        r->path[used++] = key[i] == '.' || key[i] == '[' || !key[i] ? '?' : key[i];
+    r->path[used] = 0;
     return PLIM_OK;
+}
+
+/* Extend the current path by "[index]". */
+static plim_status extend_index(reader *r, size_t index, plim_error *err)
+{
+    size_t used = r->frames[r->depth - 1].path_bytes;
+    int n = snprintf(r->path + used, MAX_PATH - used, "[%zu]", index);
+    return n < 0 || (size_t)n >= MAX_PATH - used ? too_long(r, err) : PLIM_OK;
 }
 
 static plim_status open_container(reader *r, plim_json_event kind, plim_error *err)
@@ -104,13 +119,13 @@ static plim_status step(reader *r, bool *done, plim_error *err)
     if (event == PLIM_JSON_KEY) {
         size_t bytes;
         const char *text = plim_json_text(r->json, &bytes);
-        return extend(r, text, bytes, false, err);
+        return extend_key(r, text, bytes, err);
     }
     if (!top && event != PLIM_JSON_OBJECT)
         return plim_json_fail(r->json, err, PLIM_E_FORMAT, "expected a JSON object, found %s",
                               plim_json_event_name(event));
     if (top && top->array) {
-        status = extend(r, NULL, top->elements, true, err);
+        status = extend_index(r, top->elements, err);
         if (status)
             return status;
     }

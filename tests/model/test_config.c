@@ -171,6 +171,21 @@ static void test_parameters(void **state)
     plim_skeleton_close(&k);
 }
 
+/* A key that is spelled like the path of a nested one is not that one. */
+static void test_keys_with_dots(void **state)
+{
+    (void)state;
+    plim_skeleton *k;
+    plim_error err;
+    assert_int_equal(
+        open_text(&k,
+                  "{\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"linear\"}, "
+                  "\"rope_scaling.factor\": 4}",
+                  &err),
+        PLIM_E_FORMAT); /* linear without a factor */
+    assert_non_null(strstr(err.message, "factor"));
+}
+
 static void test_two_generations(void **state)
 {
     (void)state;
@@ -392,11 +407,17 @@ static void test_collapsing_long_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_configs),     cmocka_unit_test(test_depth_bomb),
-        cmocka_unit_test(test_defaults),        cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_two_generations), cmocka_unit_test(test_unknown_type),
-        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_many_layers),
-        cmocka_unit_test(test_collapsing),      cmocka_unit_test(test_collapsing_long_names),
+        cmocka_unit_test(test_bad_configs),
+        cmocka_unit_test(test_depth_bomb),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_keys_with_dots),
+        cmocka_unit_test(test_two_generations),
+        cmocka_unit_test(test_unknown_type),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_many_layers),
+        cmocka_unit_test(test_collapsing),
+        cmocka_unit_test(test_collapsing_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
