@@ -17,6 +17,8 @@ typedef struct cli {
     double start;  /* of the program, seconds */
     plim_context *context;
     uint64_t limit;           /* the line; 0: none */
+    uint64_t refused_line;    /* not 0: plan without a line, and refuse by this one */
+    bool explained;           /* a refusal says what would fit */
     plim_model_options model; /* as the options say; see cli_start */
     cli_progress progress;
     char cache[4096];
@@ -71,9 +73,9 @@ plim_status cli_plan(cli *c, plim_plan **plan, plim_plan_info *info, plim_error 
 /* "does not fit" in words: what is predicted, the line, what would make it fit.  PLIM_E_BUDGET. */
 plim_status cli_does_not_fit(const plim_plan *plan, const plim_plan_info *info, plim_error *err);
 
-/* Where a refusal (PLIM_E_BUDGET in *err) came before the plan could tell what is needed: say that
- * instead. */
-void cli_explain_refusal(cli *c, plim_error *err);
+/* Where a refusal (PLIM_E_BUDGET in *err) came before the plan could tell what is needed: run the
+ * command again as far as its plan, without a line, and say that instead. */
+void cli_explain_refusal(cli *c, plim_status (*command)(cli *c, plim_error *err), plim_error *err);
 
 /* "error": {code message file tensor offset}, as a member of the object that is open. */
 void cli_error_json(cli_json *json, const plim_error *err);

@@ -86,6 +86,8 @@ static plim_status fill_model_options(cli *c, plim_error *err)
     c->model.cache_dir = o->cache_dir ? o->cache_dir : c->cache;
     c->model.progress = progress_show;
     c->model.progress_user = &c->progress;
+    if (c->command == CMD_LOAD && o->context == 0)
+        c->model.sessions = 0; /* the weights alone, unless a context is asked for */
     return PLIM_OK;
 }
 
@@ -156,6 +158,19 @@ plim_status prompt_read(cli *c, cli_prompt *prompt, const char **text, size_t *b
     return PLIM_OK;
 }
 
+/* No tokenizer was found.  Where there is no model either, that is the better answer. */
+static plim_status no_model(cli *c, plim_status status, plim_error *err)
+{
+    plim_checkpoint *checkpoint = NULL;
+    plim_error other;
+    plim_status found =
+        plim_checkpoint_open(&checkpoint, c->context, c->options.names[0], &c->model, &other);
+    plim_checkpoint_close(&checkpoint);
+    if (found != PLIM_OK)
+        *err = other;
+    return found != PLIM_OK ? found : status;
+}
+
 plim_status prompt_encode(cli *c, cli_prompt *prompt, const char *text, size_t bytes,
                           plim_error *err)
 {
@@ -164,6 +179,8 @@ plim_status prompt_encode(cli *c, cli_prompt *prompt, const char *text, size_t b
         plim_tokenizer_open(&prompt->tokenizer, c->context, c->options.names[0], &c->model, err);
     if (status == PLIM_E_IO && given->ids)
         status = PLIM_OK; /* ids alone do without */
+    else if (status == PLIM_E_IO)
+        status = no_model(c, status, err);
     if (status != PLIM_OK)
         return status;
     int32_t *ids = NULL;
@@ -227,21 +244,47 @@ plim_status cli_does_not_fit(const plim_plan *plan, const plim_plan_info *info, 
     }
     if (info->advice_count == 0)
         snprintf(advice, sizeof advice, "; what would fit: --memory %" PRIu64 "MiB",
-                 (info->predicted_peak >> 20) + 1);
+                 ((info->predicted_peak + (1 << 19)) >> 20) + 1);
     return cli_fail(err, PLIM_E_BUDGET, "does not fit: the peak would be %s, the line is %s%s",
                     text_of_bytes(need, sizeof need, info->predicted_peak),
                     text_of_bytes(line, sizeof line, info->limit), advice);
 }
 
-void cli_explain_refusal(cli *c, plim_error *err)
+/* A prompt that can be read again: a pipe's text is gone. */
+static bool prompt_stays(const char *file)
 {
+    struct stat st;
+    return !file || (stat(file, &st) == 0 && S_ISREG(st.st_mode));
+}
+
+void cli_explain_refusal(cli *c, plim_status (*command)(cli *c, plim_error *err), plim_error *err)
+{
+    plim_error planned;
     plim_plan *plan = NULL;
     plim_plan_info info;
-    plim_error ignored;
+    if (c->limit == 0)
+        return;
     plim_context_close(&c->context);
-    if (cli_plan(c, &plan, &info, &ignored) == PLIM_OK && info.predicted_peak > c->limit)
-        cli_does_not_fit(plan, &info, err);
-    plim_plan_close(&plan);
+    if (!prompt_stays(c->options.prompt_file)) { /* for the context that plan would take */
+        if (cli_plan(c, &plan, &info, &planned) == PLIM_OK && info.predicted_peak > c->limit)
+            cli_does_not_fit(plan, &info, err);
+        plim_plan_close(&plan);
+        return;
+    }
+    c->refused_line = c->limit;
+    c->options.memory.kind = LINE_NONE;
+    if (command(c, &planned) == PLIM_E_BUDGET && c->explained)
+        *err = planned;
+}
+
+/* The refusal of a plan that was made for nothing else; without one when it would have fitted. */
+static plim_status refuse(cli *c, const plim_plan *plan, plim_plan_info *info, plim_error *err)
+{
+    info->limit = c->refused_line;
+    if (info->predicted_peak <= info->limit)
+        return cli_fail(err, PLIM_E_BUDGET, "does not fit");
+    c->explained = true;
+    return cli_does_not_fit(plan, info, err);
 }
 
 plim_status cli_load(cli *c, uint64_t positions, plim_model **model, plim_error *err)
@@ -255,8 +298,11 @@ plim_status cli_load(cli *c, uint64_t positions, plim_model **model, plim_error 
     if (status != PLIM_OK)
         return status;
     plim_plan_describe(plan, &info);
+    c->explained = !info.fits;
     if (runs && !info.runnable) /* refused there, with the list of what is known */
         status = plim_model_open(model, c->context, c->options.names[0], &c->model, err);
+    else if (c->refused_line)
+        status = refuse(c, plan, &info, err);
     else
         status = info.fits ? plim_model_load(model, plan, err) : cli_does_not_fit(plan, &info, err);
     plim_plan_close(&plan);

@@ -49,8 +49,6 @@ plim_status load_command(cli *c, plim_error *err)
     plim_status status = cli_check_name(c->options.names[0], err);
     if (status == PLIM_OK)
         status = cli_start(c, "loading", err);
-    if (status == PLIM_OK && c->options.context == 0)
-        c->model.sessions = 0; /* the weights alone, unless a context is asked for */
     if (status == PLIM_OK)
         status = cli_load(c, 0, &model, err);
     if (status == PLIM_OK)

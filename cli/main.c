@@ -28,8 +28,11 @@ static const command_row commands[CMD_COUNT] = {
                   info_command},
     [CMD_LOGITS] = {"logits", "MODEL -p TEXT -o FILE",
                     "the scores of every position, as a safetensors file", logits_command},
-    [CMD_TOKENIZE] = {"tokenize", "MODEL", "text to token ids", tokenize_command},
-    [CMD_DETOKENIZE] = {"detokenize", "MODEL", "token ids to text", detokenize_command},
+    [CMD_TOKENIZE] = {"tokenize", "MODEL", "text to token ids; without -p from standard input",
+                      tokenize_command},
+    [CMD_DETOKENIZE] = {"detokenize", "MODEL",
+                        "token ids to text; without --prompt-tokens from standard input",
+                        detokenize_command},
     [CMD_SYNTH] = {"synth", "CONFIG OUT",
                    "a checkpoint of a config.json's shape, with random weights", synth_command},
 };
@@ -95,9 +98,9 @@ static plim_status run_row(cli *c, const command_row *row, int argc, char **argv
         command_help(&c->out, row);
     else if (status == PLIM_OK)
         status = row->run(c, err);
-    if (status == PLIM_E_BUDGET && !c->answered &&
+    if (status == PLIM_E_BUDGET && !c->answered && !c->explained &&
         (c->command == CMD_RUN || c->command == CMD_LOAD || c->command == CMD_LOGITS))
-        cli_explain_refusal(c, err);
+        cli_explain_refusal(c, row->run, err);
     cli_stop(c);
     cli_options_free(&c->options);
     return status;

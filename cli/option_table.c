@@ -16,11 +16,11 @@
 
 const option_row cli_option_table[] = {
     /* the prompt */
-    {"prompt", NULL, 'p', KIND_TEXT, TEXT_IN, AT(prompt), ANY, "TEXT", "the text to go on from"},
+    {"prompt", NULL, 'p', KIND_TEXT, TEXT_IN, AT(prompt), ANY, "TEXT", "the text"},
     {"prompt-file", NULL, 0, KIND_TEXT, TEXT_IN, AT(prompt_file), ANY, "FILE",
-     "the same from a file, as it is"},
+     "the text of a file, as it is"},
     {"prompt-tokens", "tokens", 0, KIND_IDS, RUNS | BIT(CMD_DETOKENIZE), AT(prompt_tokens), ANY,
-     "1,2,3", "token ids in its place"},
+     "1,2,3", "token ids in place of text"},
     /* generation */
     {"max-new-tokens", NULL, 'n', KIND_I64, BIT(CMD_RUN), AT(max_new_tokens), 1, 4294967295.0,
      false, "N", "new tokens at most; wins over --max-length (default 20)"},
@@ -67,7 +67,7 @@ const option_row cli_option_table[] = {
     {"max-memory", NULL, 0, KIND_FILE_TEXT, LOADS, AT(max_memory), ANY, "JSON",
      "weights per device, {\"cpu\": \"4GiB\"}, or @FILE"},
     {"context", NULL, 0, KIND_U64, LOADS, AT(context), 1, 4294967295.0, false, "N",
-     "KV positions (default: what is needed)"},
+     "KV positions (run, logits: what is needed; plan: up to 4096)"},
     {"kv-dtype", NULL, 0, KIND_KV_DTYPE, LOADS, AT(kv_dtype), ANY, "TYPE",
      "auto, float32, float16, bfloat16"},
     {"prefill-chunk", NULL, 0, KIND_U64, LOADS, AT(prefill_chunk), 1, 65536, false, "N",

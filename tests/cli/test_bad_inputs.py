@@ -6,7 +6,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from program import MODEL, PROGRAM, Case, main, write_safetensors
+from program import MODEL, PROGRAM, SANITIZED, Case, main, write_safetensors
 
 NOBODY = 65534
 
@@ -122,9 +122,33 @@ class BadInputs(Case):
         self.assertEqual(self.run_program("plan", MODEL, "--memory", "6MiB").code, 3)
 
     def test_what_would_fit_fits(self):
-        advice = self.fails(3, "BUDGET", "load", MODEL, "--memory", "1MiB")["message"]
-        size = advice.split("--memory ")[1].split()[0]
-        self.assertEqual(self.run_program("load", MODEL, "--memory", size).code, 0, advice)
+        for command in (["load", MODEL], ["run", MODEL, "-p", "ROMEO:"],
+                        ["logits", MODEL, "-p", "ROMEO:", "-o", str(self.folder / "o")]):
+            for line in ("1MiB",) if SANITIZED else ("1MiB", "5MiB", "7MiB"):
+                advice = self.fails(3, "BUDGET", *command, "--memory", line)["message"]
+                size = advice.split("--memory ")[1].split()[0]
+                self.assertEqual(self.run_program(*command, "--memory", size).code, 0, advice)
+
+    def test_a_refusal_speaks_of_this_run(self):
+        """The peak that is named is that of the prompt and the new tokens, not of a context of another length."""
+        def peak(memory, *options):
+            message = self.fails(3, "BUDGET", *options, "--memory", memory)["message"]
+            return float(message.split("the peak would be ")[1].split(" MiB,")[0])
+        if SANITIZED:
+            self.skipTest("the sanitizer's own memory is in every figure")
+        command = ["run", MODEL, "-p", "ROMEO:", "-n", "5"]
+        fitting = self.run_program(*command, "--json").json["memory"]["predicted_peak"] / (1 << 20)
+        for memory in ("1MiB", "5MiB", "7MiB"):
+            self.assertLess(abs(peak(memory, *command) - fitting), 0.4, memory)
+        fitting = self.run_program("load", MODEL, "--json").json["memory"]["predicted_peak"] / (1 << 20)
+        for memory in ("1MiB", "5MiB"):
+            self.assertLess(abs(peak(memory, "load", MODEL) - fitting), 0.4, memory)
+
+    def test_neither_model_nor_tokenizer(self):
+        (self.folder / "text.md").write_text("x")
+        (self.folder / "empty").mkdir()
+        self.assertIn("model.safetensors", self.fails(1, "IO", "run", self.folder / "empty", "-p", "x")["message"])
+        self.assertIn("text.md", self.fails(1, "UNSUP", "run", self.folder / "text.md", "-p", "x")["message"])
 
     def test_prompts(self):
         self.assertIn("empty", self.fails(2, "USAGE", "run", MODEL, "-p", "")["message"])
