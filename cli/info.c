@@ -108,13 +108,16 @@ static void write_text(cli *c, const summary *s)
     plim_tensor_info t;
     char text[24], shape[TENSOR_SHAPE_TEXT];
     uint64_t bytes;
-    out_format(out, "%-50s %-6s %10s  %s\n", "tensor", "dtype", "bytes", "shape");
+    int width = tensor_column(0, "tensor");
     for (size_t i = 0; plim_checkpoint_tensor(s->checkpoint, i, &t) == PLIM_OK; i++)
-        out_format(out, "%-50s %-6s %10s  %s\n", t.name, plim_dtype_name(t.dtype),
+        width = tensor_column(width, t.name);
+    out_format(out, "%-*s %-6s %10s  %s\n", width, "tensor", "dtype", "bytes", "shape");
+    for (size_t i = 0; plim_checkpoint_tensor(s->checkpoint, i, &t) == PLIM_OK; i++)
+        out_format(out, "%-*s %-6s %10s  %s\n", width, t.name, plim_dtype_name(t.dtype),
                    text_of_bytes(text, sizeof text, t.bytes), tensor_shape(shape, &t));
     for (size_t i = 0; s->plan && plim_plan_tensor(s->plan, i, &t) == PLIM_OK; i++)
         if (t.tied_to)
-            out_format(out, "%-50s tied to %s\n", t.name, t.tied_to);
+            out_format(out, "%-*s tied to %s\n", width, t.name, t.tied_to);
     out_format(out, "\nmodel_type   %s%s\n", s->info.model_type[0] ? s->info.model_type : "none",
                s->info.runnable ? "" : " (not known: its weights can be loaded, but not run)");
     out_format(out, "parameters   %.1f M\n", (double)s->info.parameters / 1e6);

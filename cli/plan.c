@@ -100,13 +100,18 @@ static void write_json(cli *c, const plim_plan *plan, const plim_plan_info *info
 static void tensors_text(cli_out *out, const plim_plan *plan)
 {
     plim_tensor_info t;
-    out_format(out, "%-44s %-9s %-6s %10s  %s\n", "tensor", "dtype", "form", "bytes", "shape");
+    int width = tensor_column(0, "tensor");
+    for (size_t i = 0; plim_plan_tensor(plan, i, &t) == PLIM_OK; i++)
+        width = tensor_column(width, t.name);
+    out_format(out, "%-*s %-9s %-6s %10s  %s\n", width, "tensor", "dtype", "form", "bytes",
+               "shape");
     for (size_t i = 0; plim_plan_tensor(plan, i, &t) == PLIM_OK; i++) {
         char bytes[24], shape[TENSOR_SHAPE_TEXT];
         text_of_bytes(bytes, sizeof bytes, t.bytes);
-        out_format(out, "%-44s %-9s %-6s %10s  %s%s%s\n", t.name, plim_dtype_torch_name(t.dtype),
-                   plim_form_name(t.form), t.tied_to ? "-" : bytes, tensor_shape(shape, &t),
-                   t.tied_to ? " tied to " : "", t.tied_to ? t.tied_to : "");
+        out_format(out, "%-*s %-9s %-6s %10s  %s%s%s\n", width, t.name,
+                   plim_dtype_torch_name(t.dtype), plim_form_name(t.form), t.tied_to ? "-" : bytes,
+                   tensor_shape(shape, &t), t.tied_to ? " tied to " : "",
+                   t.tied_to ? t.tied_to : "");
     }
 }
 
@@ -115,10 +120,11 @@ static void write_text(cli *c, const plim_plan *plan, const plim_plan_info *info
     cli_out *out = &c->out;
     char text[24], line[24], bar[WATERLINE_CELLS + 3];
     tensors_text(out, plan);
-    out_format(out, "\n%s  %.1f M parameters in %s, %s stored, %zu read steps\n",
+    out_format(out, "\n%s  %.1f M parameters in %s, %s stored, %zu read %s\n",
                info->model_type[0] ? info->model_type : "(no model_type)",
                (double)info->parameters / 1e6, plim_dtype_torch_name(info->dtype),
-               text_of_bytes(text, sizeof text, info->stored_bytes), info->read_count);
+               text_of_bytes(text, sizeof text, info->stored_bytes), info->read_count,
+               info->read_count == 1 ? "step" : "steps");
     if (info->runnable)
         out_format(out, "context %" PRIu32 ", KV in %s, prefill in chunks of %" PRIu32 "\n",
                    info->context, plim_dtype_torch_name(info->kv_dtype), info->prefill_chunk);

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 char *tensor_shape(char out[TENSOR_SHAPE_TEXT], const plim_tensor_info *t)
 {
@@ -16,6 +17,13 @@ char *tensor_shape(char out[TENSOR_SHAPE_TEXT], const plim_tensor_info *t)
     out[used++] = ']';
     out[used] = '\0';
     return out;
+}
+
+int tensor_column(int longest, const char *name)
+{
+    size_t length = strlen(name);
+    int width = length < 100 ? (int)length : 100;
+    return width > longest ? width : longest;
 }
 
 void tensor_json(cli_json *json, const plim_tensor_info *t)

@@ -127,6 +127,15 @@ class Output(Case):
         self.assertEqual(self.terminal("synth", config, self.folder / "out2", "--quiet"), "")
         self.assertEqual(self.run_program("synth", config, self.folder / "out3").err, "")
 
+    def test_columns(self):
+        """Every shape of plan and info begins in the column that the head line says."""
+        for command in ("plan", "info"):
+            lines = self.run_program(command, MODEL).out.split("\n\n")[0].splitlines()
+            column = lines[0].index("shape")
+            shapes = [line for line in lines[1:] if "[" in line]
+            self.assertGreater(len(shapes), 30)
+            self.assertEqual({line.index("[") for line in shapes}, {column}, command)
+
     def test_report(self):
         done = self.run_program("load", MODEL, "--memory", "64MiB")
         lines = done.err.splitlines()
