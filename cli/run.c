@@ -146,7 +146,8 @@ static void timing_json(cli_json *json, const plim_generation *g, const plim_loa
     json_put_real(json, "prefill", g->prefill_seconds);
     json_put_real(json, "decode", g->decode_seconds);
     json_put_real(json, "first_token", g->first_token_seconds);
-    json_put_real(json, "prefill_tokens_per_s", per_second(g->prompt_tokens, g->prefill_seconds));
+    json_put_real(json, "prefill_tokens_per_s",
+                  per_second(g->token_count > 0 ? g->prompt_tokens : 0, g->prefill_seconds));
     json_put_real(json, "decode_tokens_per_s",
                   per_second(g->token_count > 0 ? g->token_count - 1 : 0, g->decode_seconds));
     json_object_end(json);
@@ -222,9 +223,16 @@ static void print_speed(const cli *c, const plim_model *model, const plim_genera
     plim_model_load_report(model, &load);
     if (c->options.quiet)
         return;
-    fprintf(stderr, "\ntime    load %.3f s, prompt of %zu in %.3f s, first token after %.3f s\n",
-            load.load_seconds, g->prompt_tokens, g->prefill_seconds, g->first_token_seconds);
-    if (g->token_count > 1)
+    fprintf(stderr, "\ntime    load %.3f s, prompt of %zu ", load.load_seconds, g->prompt_tokens);
+    if (g->token_count == 0)
+        fprintf(stderr, "(%s) after %.3f s\n", plim_finish_name(g->finish), g->prefill_seconds);
+    else
+        fprintf(stderr, "in %.3f s, first token after %.3f s\n", g->prefill_seconds,
+                g->first_token_seconds);
+    if (g->token_count == 1)
+        fprintf(stderr, "        1 new token (%s), %s kernels\n", plim_finish_name(g->finish),
+                plim_context_kernels(c->context));
+    else if (g->token_count > 1)
         fprintf(stderr, "        %zu new tokens (%s), %.1f tokens/s with %s kernels\n",
                 g->token_count, plim_finish_name(g->finish),
                 per_second(g->token_count - 1, g->decode_seconds),

@@ -79,7 +79,15 @@ class Signals(Case):
         self.assertIsNone(run.poll(), "the prompt was done too soon to be interrupted")
         code, out, _ = self.interrupt(run)
         self.assertEqual(code, 130)
-        self.assertEqual(json.loads(out)["error"]["code"], "CANCELLED")
+        answer = json.loads(out)
+        self.assertEqual((answer["error"]["code"], answer["tokens"]), ("CANCELLED", []))
+        self.assertEqual(answer["timing"]["prefill_tokens_per_s"], 0)  # nobody counted the rows
+        run = self.start("run", model, "--prompt-tokens", prompt)
+        self.wait_until_computing(run)
+        code, _, err = self.interrupt(run)
+        self.assertEqual(code, 130)
+        self.assertIn("prompt of 9000 (interrupted) after", err)
+        self.assertNotIn("first token", err)
         out = self.folder / "logits.safetensors"
         run = self.start("logits", model, "--tokens", prompt, "-o", out)
         self.wait_for(lambda: list(self.folder.glob("logits*")))
