@@ -20,6 +20,7 @@ typedef struct cli {
     uint64_t refused_line;    /* not 0: plan without a line, and refuse by this one */
     bool explained;           /* a refusal says what would fit */
     plim_model_options model; /* as the options say; see cli_start */
+    plim_speeds speeds;       /* measured here before; c->model points to it where there are any */
     cli_progress progress;
     char cache[4096];
     char *texts[2]; /* of @FILE options */
@@ -41,6 +42,10 @@ double cli_now(void); /* monotonic seconds */
  * baseline), and fill c->model.  `what` heads the progress line. */
 plim_status cli_start(cli *c, const char *what, plim_error *err);
 void cli_stop(cli *c);
+
+/* Measure the speeds of this disk and memory, keep them for later runs, and plan with them.  What
+ * can't be measured below the line, or can't be kept, is a warning. */
+plim_status cli_probe(cli *c, plim_error *err);
 
 /* IO for a MODEL that is neither folder nor file, before anything waits for it. */
 plim_status cli_check_name(const char *name, plim_error *err);

@@ -22,8 +22,12 @@ static const variable table[VARIABLES] = {
     [HF_HUB_CACHE] = {"HF_HUB_CACHE", "the cache folder itself"},
     [HUGGINGFACE_HUB_CACHE] = {"HUGGINGFACE_HUB_CACHE", "its old name"},
     [HF_HOME] = {"HF_HOME", "the cache is HF_HOME/hub"},
-    [XDG_CACHE_HOME] = {"XDG_CACHE_HOME", "the cache is XDG_CACHE_HOME/huggingface/hub"},
-    [HOME] = {"HOME", "the cache is HOME/.cache/huggingface/hub; also what ~ means"},
+    [XDG_CACHE_HOME] = {"XDG_CACHE_HOME",
+                        "the cache is XDG_CACHE_HOME/huggingface/hub; measured speeds are kept in\n"
+                        "                         XDG_CACHE_HOME/plimsoll/speeds.json"},
+    [HOME] = {"HOME",
+              "the cache is HOME/.cache/huggingface/hub, the speeds are in\n"
+              "                         HOME/.cache/plimsoll/speeds.json; also what ~ means"},
 };
 
 static const char *value_of(int which)
@@ -144,6 +148,18 @@ plim_status environment_cache(char *path, size_t cap, plim_error *err)
     return cli_fail(err, PLIM_E_LIMIT, "the name of the Hugging Face cache folder is too long");
 }
 
+plim_status environment_speeds(char *path, size_t cap, plim_error *err)
+{
+    const char *xdg = value_of(XDG_CACHE_HOME);
+    bool given = xdg && xdg[0] == '/'; /* its specification: others are to be ignored */
+    path[0] = '\0';
+    if (!append(path, cap, given ? xdg : "~/.cache", given ? strlen(xdg) : 8) ||
+        (!given && !expand(path, cap)) || !join(path, cap, "plimsoll") ||
+        !join(path, cap, "speeds.json"))
+        return cli_fail(err, PLIM_E_LIMIT, "the name of the cache folder is too long");
+    return path[0] == '/' ? PLIM_OK : cli_fail(err, PLIM_E_IO, "there is no home folder");
+}
+
 void environment_help(cli_out *out)
 {
     char path[PATH_MAX];
@@ -156,6 +172,9 @@ void environment_help(cli_out *out)
         out_format(out, "  %-22s %s\n", table[i].name, table[i].meaning);
         out_format(out, "  %-22s %s%s\n", "", value ? "now: " : "not set", value ? value : "");
     }
+    plim_error ignored;
+    if (environment_speeds(path, sizeof path, &ignored) == PLIM_OK)
+        out_format(out, "\nMeasured speeds are in %s\n", path);
     if (find_cache(path, sizeof path))
         out_format(out, "\nThe cache folder is %s\n", path);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The environment: every variable that the program reads is in one table here, and nobody else
- * calls getenv.  They are those of Hugging Face, with its rules for where the cache lies. */
+ * calls getenv.  They are those of Hugging Face, with its rules for where the cache lies; two of
+ * them also say where measured speeds are kept. */
 #ifndef CLI_ENVIRONMENT_H
 #define CLI_ENVIRONMENT_H
 
@@ -12,6 +13,11 @@
  * else
  * ~/.cache/huggingface/hub; "~" and "$NAME" are expanded.  PLIM_E_LIMIT when it does not fit. */
 plim_status environment_cache(char *path, size_t cap, plim_error *err);
+
+/* The file of measured speeds into path[cap]: XDG_CACHE_HOME/plimsoll/speeds.json where that is an
+ * absolute path, else ~/.cache/plimsoll/speeds.json.  PLIM_E_LIMIT when it does not fit, PLIM_E_IO
+ * without a home folder. */
+plim_status environment_speeds(char *path, size_t cap, plim_error *err);
 
 /* The table with the values of now, and the folder they lead to. */
 void environment_help(cli_out *out);

@@ -14,6 +14,7 @@
 #include "environment.h"
 #include "fail.h"
 #include "files.h"
+#include "speeds.h"
 #include "values.h"
 
 double cli_now(void)
@@ -77,6 +78,7 @@ static plim_status fill_model_options(cli *c, plim_error *err)
     c->model.offload_folder = o->offload_folder;
     c->model.low_cpu_mem_usage = o->low_cpu_mem_usage;
     c->model.reader = o->reader;
+    c->model.mlock = o->mlock;
     c->model.context = (uint32_t)o->context;
     c->model.kv_dtype = o->kv_dtype;
     c->model.prefill_chunk = (uint32_t)o->prefill_chunk;
@@ -106,13 +108,76 @@ static plim_status open_context(cli *c, uint64_t limit, plim_error *err)
     return plim_context_open(&c->context, &context, err);
 }
 
+/* ---- measured speeds ---- */
+
+static void warn(cli *c, const char *what, const plim_error *err)
+{
+    if (c->options.quiet)
+        return;
+    progress_clear(&c->progress);
+    fprintf(stderr, "plimsoll: warning: %s: %s\n", what, err->message);
+}
+
+/* Where speeds are kept, and this machine's and this model's key.  False where nothing can be kept:
+ * a name that leads nowhere is told by those who open it. */
+static bool find_speeds(cli *c, char path[4096], char key[512], plim_error *err)
+{
+    char model[4096];
+    *err = (plim_error){0};
+    if (environment_speeds(path, 4096, err) != PLIM_OK)
+        return false;
+    plim_error ignored;
+    if (plim_resolve(model, sizeof model, c->options.names[0], &c->model, &ignored) != PLIM_OK)
+        return false;
+    speeds_key(key, 512, model, plim_context_threads(c->context));
+    return true;
+}
+
+/* Speeds that were measured before, for the seconds that a plan tells. */
+static void recall_speeds(cli *c)
+{
+    char path[4096], key[512];
+    plim_error err;
+    bool found = false;
+    bool loads = c->command == CMD_RUN || c->command == CMD_PLAN || c->command == CMD_LOAD ||
+                 c->command == CMD_LOGITS;
+    if (!loads || !find_speeds(c, path, key, &err))
+        return;
+    if (speeds_read(path, key, &c->speeds, &found, &err) != PLIM_OK)
+        warn(c, "measured speeds are not used", &err);
+    c->model.speeds = found ? &c->speeds : NULL;
+}
+
+plim_status cli_probe(cli *c, plim_error *err)
+{
+    char path[4096], key[512];
+    plim_error why;
+    plim_status status = plim_probe(&c->speeds, c->context, c->options.names[0], &c->model, err);
+    progress_clear(&c->progress);
+    (void)plim_process_peak_reset(&why); /* what measuring took is no part of what is planned */
+    if (status == PLIM_E_BUDGET) {
+        warn(c, "speeds are not measured", err);
+        return PLIM_OK;
+    }
+    if (status != PLIM_OK)
+        return status;
+    c->model.speeds = &c->speeds;
+    if (!find_speeds(c, path, key, &why) || speeds_write(path, key, &c->speeds, &why) != PLIM_OK)
+        warn(c, "measured speeds are not kept", &why);
+    return PLIM_OK;
+}
+
 plim_status cli_start(cli *c, const char *what, plim_error *err)
 {
     progress_open(&c->progress, what, c->options.quiet);
     plim_status status = fill_model_options(c, err);
     if (status == PLIM_OK)
         status = find_line(&c->options, &c->limit, err);
-    return status == PLIM_OK ? open_context(c, c->limit, err) : status;
+    if (status == PLIM_OK)
+        status = open_context(c, c->limit, err);
+    if (status == PLIM_OK && !c->options.probe)
+        recall_speeds(c);
+    return status;
 }
 
 void cli_stop(cli *c)
@@ -245,6 +310,9 @@ plim_status cli_does_not_fit(const plim_plan *plan, const plim_plan_info *info, 
     if (info->advice_count == 0)
         snprintf(advice, sizeof advice, "; what would fit: --memory %" PRIu64 "MiB",
                  ((info->predicted_peak + (1 << 19)) >> 20) + 1);
+    if (!info->limit || info->predicted_peak <= info->limit) /* it is not the line that refuses */
+        return cli_fail(err, PLIM_E_BUDGET, "does not fit below the --max-memory for \"cpu\"%s",
+                        advice);
     return cli_fail(err, PLIM_E_BUDGET, "does not fit: the peak would be %s, the line is %s%s",
                     text_of_bytes(need, sizeof need, info->predicted_peak),
                     text_of_bytes(line, sizeof line, info->limit), advice);

@@ -30,7 +30,8 @@ static void write_text(cli *c, const plim_model *model)
     char footprint[24], read[24], mapped[24], speed[24];
     plim_load_report load;
     plim_model_load_report(model, &load);
-    double rate = load.load_seconds > 0 ? (double)load.stored_bytes / load.load_seconds : 0;
+    uint64_t brought = load.read_bytes + load.mapped_bytes;
+    double rate = load.load_seconds > 0 ? (double)brought / load.load_seconds : 0;
     out_format(&c->out, "%s  %.1f M parameters in %s  %s\n", plim_model_type(model),
                (double)plim_model_num_parameters(model) / 1e6,
                plim_dtype_torch_name(plim_model_dtype(model)),
@@ -39,6 +40,9 @@ static void write_text(cli *c, const plim_model *model)
                text_of_bytes(speed, sizeof speed, (uint64_t)rate),
                text_of_bytes(read, sizeof read, load.read_bytes),
                text_of_bytes(mapped, sizeof mapped, load.mapped_bytes));
+    if (brought < load.stored_bytes)
+        out_format(&c->out, "%s stay on disk and stream when they are needed\n",
+                   text_of_bytes(read, sizeof read, load.stored_bytes - brought));
     out_flush(&c->out);
 }
 

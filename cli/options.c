@@ -97,18 +97,6 @@ static plim_status set_dtype(const option_row *row, const char *value, plim_dtyp
     return PLIM_OK;
 }
 
-static bool set_reader(const char *value, plim_reader *out)
-{
-    static const char *const names[] = {"auto", "map", "buffered", "direct"};
-    for (unsigned i = 0; i < 4; i++) {
-        if (!strcmp(value, names[i])) {
-            *out = (plim_reader)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool set_line(const char *value, cli_line *out)
 {
     out->kind = !strcmp(value, "auto")   ? LINE_AUTO
@@ -179,7 +167,7 @@ static plim_status set_value(cli_options *o, const option_row *row, const char *
     case KIND_KV_DTYPE:
         return set_dtype(row, value, field, err);
     case KIND_READER:
-        ok = set_reader(value, field);
+        ok = value_reader(value, field);
         break;
     case KIND_IDS:
         free(((cli_ids *)field)->ids);

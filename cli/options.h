@@ -46,7 +46,7 @@ typedef struct cli_options {
     const char *device_map, *max_memory, *offload_folder;
     const char *revision, *subfolder, *variant, *cache_dir;
     cli_line memory;
-    bool low_cpu_mem_usage;
+    bool low_cpu_mem_usage, mlock, probe;
     plim_reader reader;
     uint64_t threads, context, prefill_chunk; /* 0: not given */
     const char *prompt, *prompt_file;

@@ -9,7 +9,8 @@
 #include "interrupt.h"
 #include "values.h"
 
-#define WIDTH 76
+#define WIDTH        76
+#define DRAW_SECONDS 0.1 /* callbacks come more often than anybody can read */
 
 void progress_open(cli_progress *progress, const char *what, bool quiet)
 {
@@ -18,10 +19,17 @@ void progress_open(cli_progress *progress, const char *what, bool quiet)
     progress->shown = false;
 }
 
+static bool due(const cli_progress *progress, const plim_progress *p)
+{
+    double since = p->seconds - progress->drawn; /* below 0: something else is in progress now */
+    return !progress->shown || since < 0 || since >= DRAW_SECONDS ||
+           p->done_bytes >= p->total_bytes;
+}
+
 int progress_show(void *user, const plim_progress *p)
 {
     cli_progress *progress = user;
-    if (progress->on) {
+    if (progress->on && due(progress, p)) {
         char done[24], total[24], speed[24], line[160], left[32] = "";
         double rate = p->seconds > 0 ? (double)p->done_bytes / p->seconds : 0;
         double share =
@@ -36,6 +44,7 @@ int progress_show(void *user, const plim_progress *p)
         fprintf(stderr, "\r%-*.*s", WIDTH, WIDTH, line);
         fflush(stderr);
         progress->shown = true;
+        progress->drawn = p->seconds;
     }
     return interrupt_seen();
 }

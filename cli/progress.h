@@ -13,6 +13,7 @@ typedef struct cli_progress {
     const char *what; /* "loading" */
     bool on;          /* a terminal is there, and --quiet is not */
     bool shown;       /* a line stands there unfinished */
+    double drawn;     /* when, in seconds of what is in progress */
 } cli_progress;
 
 void progress_open(cli_progress *progress, const char *what, bool quiet);

@@ -105,10 +105,17 @@ static void categories_json(cli_json *json, const plim_memory_use use[PLIM_MEM_C
     json_object_end(json);
 }
 
-static const char *reader_name(plim_reader reader)
+static void stream_json(cli_json *json, const plim_model *model)
 {
-    static const char *const names[] = {"auto", "map", "buffered", "direct"};
-    return (unsigned)reader < 4 ? names[reader] : "?";
+    plim_stream_info stream;
+    plim_model_stream_info(model, &stream);
+    json_key(json, "stream");
+    json_object(json);
+    json_put_u64(json, "passes", stream.passes);
+    json_put_u64(json, "used", stream.used_bytes);
+    json_put_u64(json, "read", stream.read_bytes);
+    json_put_real(json, "wait_seconds", stream.wait_seconds);
+    json_object_end(json);
 }
 
 void report_json(cli_json *json, const plim_model *model, const memory_report *r)
@@ -121,8 +128,9 @@ void report_json(cli_json *json, const plim_model *model, const memory_report *r
     json_put_u64(json, "read", load.read_bytes);
     json_put_u64(json, "mapped", load.mapped_bytes);
     json_put_real(json, "seconds", load.load_seconds);
-    json_put_text(json, "reader", reader_name(load.reader));
+    json_put_text(json, "reader", text_of_reader(load.reader));
     json_object_end(json);
+    stream_json(json, model);
     json_key(json, "memory");
     json_object(json);
     limit_json(json, r->limit);

@@ -24,7 +24,7 @@ bool report_missed(const memory_report *report);
 /* To standard error, unless --quiet. */
 void report_print(const cli *c, const memory_report *report);
 
-/* The members "load" and "memory" of the object that is open. */
+/* The members "load", "stream" and "memory" of the object that is open. */
 void report_json(cli_json *json, const plim_model *model, const memory_report *report);
 
 /* "memory" of a plan: predicted. */

@@ -11,6 +11,7 @@
 #include "fail.h"
 #include "interrupt.h"
 #include "report.h"
+#include "values.h"
 
 /* What streams to standard output while tokens come. */
 typedef struct stream {
@@ -217,6 +218,17 @@ static plim_status generate(cli *c, const cli_prompt *prompt, plim_model *model,
     return status != PLIM_OK ? status : streamed;
 }
 
+/* What came from disk while tokens were made. */
+static void print_stream(const plim_model *model)
+{
+    plim_stream_info info;
+    char used[24];
+    plim_model_stream_info(model, &info);
+    if (info.passes > 0 && info.used_bytes > 0)
+        fprintf(stderr, "        %" PRIu64 " passes took %s from disk and waited %.3f s for it\n",
+                info.passes, text_of_bytes(used, sizeof used, info.used_bytes), info.wait_seconds);
+}
+
 static void print_speed(const cli *c, const plim_model *model, const plim_generation *g)
 {
     plim_load_report load;
@@ -237,6 +249,7 @@ static void print_speed(const cli *c, const plim_model *model, const plim_genera
                 g->token_count, plim_finish_name(g->finish),
                 per_second(g->token_count - 1, g->decode_seconds),
                 plim_context_kernels(c->context));
+    print_stream(model);
 }
 
 /* From loaded model to answer. */
@@ -246,12 +259,19 @@ static plim_status answer(cli *c, const cli_prompt *prompt, plim_model *model,
 {
     plim_generation *g = NULL;
     memory_report report;
+    plim_error ignored;
     plim_status status = generate(c, prompt, model, options, &g, err);
+    /* A disk that failed in the middle: what was generated until then is an answer too. */
+    bool failed = status != PLIM_OK && g && g->finish == PLIM_FINISH_ERROR;
+    plim_status gathered = PLIM_E_IO;
+    if (status == PLIM_OK || failed)
+        gathered = report_gather(&report, c->context, model, failed ? &ignored : err);
     if (status == PLIM_OK)
-        status = report_gather(&report, c->context, model, err);
+        status = gathered;
     if (status == PLIM_OK && g->finish == PLIM_FINISH_INTERRUPTED && interrupt_seen())
         status = cli_fail(err, PLIM_E_CANCELLED, "interrupted");
-    if (g && (status == PLIM_OK || status == PLIM_E_CANCELLED)) {
+    if (g && gathered == PLIM_OK) {
+        err->code = status;
         if (c->options.json)
             write_json(c, prompt, model, g, &report, open_seconds, status == PLIM_OK ? NULL : err);
         print_speed(c, model, g);

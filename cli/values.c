@@ -100,6 +100,24 @@ bool value_size(const char *text, uint64_t *out)
     return !__builtin_add_overflow(whole, fraction * unit / scale, out);
 }
 
+static const char *const readers[] = {"auto", "map", "buffered", "direct"};
+#define READERS (sizeof readers / sizeof readers[0])
+
+bool value_reader(const char *text, plim_reader *out)
+{
+    for (size_t i = 0; i < READERS; i++)
+        if (!strcmp(text, readers[i])) {
+            *out = (plim_reader)i;
+            return true;
+        }
+    return false;
+}
+
+const char *text_of_reader(plim_reader reader)
+{
+    return (size_t)reader < READERS ? readers[reader] : "?";
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -170,5 +188,19 @@ char *text_of_bytes(char *out, size_t cap, uint64_t bytes)
         snprintf(out, cap, "%" PRIu64 " B", bytes);
     else
         snprintf(out, cap, "%.1f %s", value, units[unit]);
+    return out;
+}
+
+char *text_of_seconds(char *out, size_t cap, double seconds)
+{
+    double minutes = seconds / 60;
+    if (seconds < 10)
+        snprintf(out, cap, seconds < 1 ? "%.3f s" : "%.2f s", seconds);
+    else if (seconds < 600)
+        snprintf(out, cap, "%.0f s", seconds);
+    else if (minutes < 600)
+        snprintf(out, cap, "%.0f min", minutes);
+    else
+        snprintf(out, cap, "%.0f h", minutes / 60);
     return out;
 }

@@ -11,7 +11,9 @@
  *     to NULL and clears it.  A handle keeps alive what it was made from, so handles may be closed
  *     in any order.
  *  2. Errors are values: a call returns PLIM_OK (0) or a negative code, and fills the plim_error of
- *     the caller when one is given (NULL is allowed).  Outputs are NULL or untouched on failure.
+ *     the caller when one is given (NULL is allowed).  Outputs are NULL or untouched on failure;
+ *     one exception: a generation that a failing disk ends keeps what was generated until then
+ *     (plim_session_generate, plim_generate_text).
  *  3. The library never prints, exits, reads the environment, installs a signal handler or depends
  * on the locale.  It talks through the log callback of its context only.
  *  4. Options structs are filled by their `_init` macro, then changed.  NULL means all defaults;
@@ -254,16 +256,19 @@ typedef enum plim_reader {
     PLIM_READER_AUTO,
     PLIM_READER_MAP,      /* the file's own pages where nothing is cast, populated while loading */
     PLIM_READER_BUFFERED, /* read through the page cache into memory of our own */
-    PLIM_READER_DIRECT    /* not yet: PLIM_E_UNSUP */
+    PLIM_READER_DIRECT    /* past the page cache into memory of our own; buffered where the file
+                             system refuses */
 } plim_reader;
 
 /* The names are those of Transformers' from_pretrained. */
 typedef struct plim_model_options {
     size_t size;
     plim_dtype torch_dtype; /* AUTO: config.json's, else the first float type stored */
-    const char
-        *device_map; /* NULL or "auto", "cpu"; "disk", JSON and "cuda" are PLIM_E_UNSUP for now */
-    const char *max_memory;     /* JSON, as accelerate takes it; only {"cpu": ...} for now */
+    const char *device_map; /* NULL or "auto": what fits stays, the rest streams; "cpu": all must
+                               fit; "disk": all streams; JSON: {"model.layers.0": "cpu", ...}, the
+                               longest match wins; "cuda" is PLIM_E_UNSUP for now */
+    const char *max_memory; /* JSON, as accelerate takes it: {"cpu": "4GiB"} caps the weights that
+                               stay */
     const char *offload_folder; /* accepted; nothing is ever written there */
     int low_cpu_mem_usage; /* default 1; 0: whole state dict first, then a copy, for comparison */
     plim_reader reader;
@@ -278,6 +283,9 @@ typedef struct plim_model_options {
         *cache_dir; /* the Hugging Face cache ("~/.cache/huggingface/hub"); NULL: paths only */
     plim_progress_fn progress;
     void *progress_user;
+    int mlock; /* 1: weights and KV are locked in memory; a warning where the system refuses */
+    const struct plim_speeds
+        *speeds; /* of this machine, for seconds in plans; NULL: none; copied */
 } plim_model_options;
 
 PLIM_API void plim_model_options_init_sized(plim_model_options *options, size_t size);
@@ -293,10 +301,25 @@ PLIM_API void plim_model_close(plim_model **model);
 PLIM_API uint64_t plim_model_num_parameters(const plim_model *model);   /* tied ones once */
 PLIM_API uint64_t plim_model_memory_footprint(const plim_model *model); /* bytes of its weights */
 PLIM_API const char *plim_model_type(const plim_model *model); /* "gpt2"; lives with the model */
-PLIM_API const char *plim_model_device_map(const plim_model *model); /* JSON: {"": "cpu"} */
+
+/* JSON, as hf_device_map: {"": "cpu"} where everything stays, else an entry per module
+ * ("model.embed_tokens", "model.layers.0", ...), "disk" where anything of it streams.  Lives with
+ * the model. */
+PLIM_API const char *plim_model_device_map(const plim_model *model);
+
 PLIM_API uint32_t plim_model_vocab_size(const plim_model *model);
 PLIM_API uint32_t plim_model_context(const plim_model *model); /* KV positions per session */
 PLIM_API plim_dtype plim_model_dtype(const plim_model *model);
+
+typedef struct plim_stream_info {
+    uint64_t passes;
+    uint64_t used_bytes; /* of weights that passes took from the disk */
+    uint64_t read_bytes; /* the same with what was read ahead */
+    double wait_seconds; /* that passes waited for the disk */
+} plim_stream_info;
+
+/* What streamed since the model was opened; all zero where everything stays in memory. */
+PLIM_API void plim_model_stream_info(const plim_model *model, plim_stream_info *out);
 
 typedef struct plim_load_report {
     uint64_t stored_bytes; /* of the tensors the model needs, as they lie on disk */
@@ -353,8 +376,9 @@ PLIM_API void plim_free(void *ptr);
 typedef enum plim_finish {
     PLIM_FINISH_LENGTH,
     PLIM_FINISH_EOS,
-    PLIM_FINISH_STOP,       /* a stop string */
-    PLIM_FINISH_INTERRUPTED /* by the callback or plim_session_cancel */
+    PLIM_FINISH_STOP,        /* a stop string */
+    PLIM_FINISH_INTERRUPTED, /* by the callback or plim_session_cancel */
+    PLIM_FINISH_ERROR        /* a file or the disk failed: the call says how */
 } plim_finish;
 
 /* A new token.  `text` holds what became complete UTF-8 with it (maybe nothing), special tokens
@@ -416,10 +440,11 @@ typedef struct plim_generation {
 
 PLIM_API void plim_generation_free(plim_generation **generation);
 
-/* "length", "eos", "stop", "interrupted"; static storage. */
+/* "length", "eos", "stop", "interrupted", "error"; static storage. */
 PLIM_API const char *plim_finish_name(plim_finish finish);
 
-/* Encode with special tokens, generate in a session of its own, decode. */
+/* Encode with special tokens, generate in a session of its own, decode.  PLIM_E_IO and
+ * PLIM_E_CHANGED of weights that stream: as in plim_session_generate. */
 PLIM_API plim_status plim_generate_text(plim_generation **out, plim_model *model,
                                         plim_tokenizer *tokenizer, const char *prompt,
                                         const plim_generate_options *options, plim_error *err);
@@ -435,6 +460,27 @@ PLIM_API plim_status plim_plan_open(plim_plan **out, plim_context *context, cons
                                     const plim_model_options *options, plim_error *err);
 PLIM_API void plim_plan_close(plim_plan **plan);
 
+/* Stop the load of this plan that is in progress, or else the next one, within 50 ms; from any
+ * thread. The load fails with PLIM_E_CANCELLED. */
+PLIM_API void plim_plan_cancel(plim_plan *plan);
+
+/* What this machine does in a second, in bytes; 0: not measured. */
+typedef struct plim_speeds {
+    double disk;              /* read past the page cache */
+    double cached;            /* out of the page cache into memory of our own */
+    double commit;            /* fresh memory, brought in */
+    double product_out_in[3]; /* weights through a product with one row, as float32, float16,
+                                 bfloat16; [out, in] layout */
+    double product_in_out[3]; /* the same for GPT-2's layout */
+} plim_speeds;
+
+/* Measures them with the largest file of the checkpoint that `name` means: a second or two, and
+ * below 100 MiB of memory (counted like any other).  `options` gives what leads to the checkpoint,
+ * and progress (of what is read), which may cancel.  PLIM_E_IO, PLIM_E_BUDGET, PLIM_E_CANCELLED;
+ * *out is untouched then. */
+PLIM_API plim_status plim_probe(plim_speeds *out, plim_context *context, const char *name,
+                                const plim_model_options *options, plim_error *err);
+
 /* Load exactly that plan.  A plan of weights alone gives a model that answers questions but opens
  * no session.  `progress` may be NULL. */
 PLIM_API plim_status plim_model_load(plim_model **out, plim_plan *plan, plim_error *err);
@@ -447,7 +493,7 @@ typedef struct plim_plan_info {
     uint64_t anonymous;      /* of predicted_peak without the baseline */
     uint64_t mapped;
     uint64_t category[PLIM_MEM_COUNT]; /* at the peak */
-    uint64_t weight_bytes;             /* what stays */
+    uint64_t weight_bytes;             /* in the run type, wherever they are */
     uint64_t stored_bytes;
     uint64_t parameters;
     size_t tensor_count;
@@ -460,16 +506,26 @@ typedef struct plim_plan_info {
     uint32_t context;
     uint32_t prefill_chunk;
     plim_reader reader;
-    uint64_t kv_bytes;      /* per session */
-    const char *model_type; /* "" when config.json has none; lives with the plan */
-    const char *directory;  /* where the name was found */
+    uint64_t kv_bytes;       /* per session */
+    const char *model_type;  /* "" when config.json has none; lives with the plan */
+    const char *directory;   /* where the name was found */
+    uint64_t pinned_bytes;   /* of the weights: what stays in memory */
+    uint64_t streamed_bytes; /* stored bytes that each token reads from disk */
+    uint64_t ring_bytes;     /* memory through which they pass */
+    double load_seconds;     /* 0: speeds are not known */
+    double token_seconds;    /* of a new token */
 } plim_plan_info;
 
 PLIM_API void plim_plan_describe(const plim_plan *plan, plim_plan_info *out);
 
-typedef enum plim_form { PLIM_FORM_META, PLIM_FORM_MAPPED, PLIM_FORM_OWNED } plim_form;
+typedef enum plim_form {
+    PLIM_FORM_META,    /* nowhere */
+    PLIM_FORM_MAPPED,  /* pages of its file */
+    PLIM_FORM_OWNED,   /* memory of our own */
+    PLIM_FORM_STREAMED /* on disk, all of it or a part; passes through a ring when it is needed */
+} plim_form;
 
-/* "meta", "mapped", "owned"; static storage. */
+/* "meta", "mapped", "owned", "streamed"; static storage. */
 PLIM_API const char *plim_form_name(plim_form form);
 
 /* A tensor that the model needs (or, of a checkpoint, that is stored).  Strings live with the
@@ -485,8 +541,9 @@ typedef struct plim_tensor_info {
     const char *file; /* path of its file */
     uint64_t offset;  /* of its first byte in that file */
     plim_form form;
-    const char *device;  /* "cpu" */
-    const char *tied_to; /* the name of the tensor whose bytes it shares, or NULL */
+    const char *device;    /* "cpu", "disk" */
+    const char *tied_to;   /* the name of the tensor whose bytes it shares, or NULL */
+    uint64_t pinned_bytes; /* of `bytes`: what stays in memory */
 } plim_tensor_info;
 
 /* 0 and *out, or PLIM_E_USAGE past the end. */
@@ -568,7 +625,10 @@ PLIM_API plim_status plim_session_truncate(plim_session *session, size_t length,
 /* Stop the call in progress within 100 ms, or else the next; from any thread. */
 PLIM_API void plim_session_cancel(plim_session *session);
 
-/* Append the prompt, then generate.  `tokenizer` may be NULL: then no text, no stop strings. */
+/* Append the prompt, then generate.  `tokenizer` may be NULL: then no text, no stop strings.
+ * Where weights stream and their file or disk fails in the middle (PLIM_E_IO, PLIM_E_CHANGED), the
+ * call returns that error AND *out, with what was generated until then and PLIM_FINISH_ERROR; it is
+ * to be freed like any other.  After every other error *out is NULL. */
 PLIM_API plim_status plim_session_generate(plim_generation **out, plim_session *session,
                                            plim_tokenizer *tokenizer, const int32_t *prompt,
                                            size_t count, const plim_generate_options *options,

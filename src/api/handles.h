@@ -31,9 +31,11 @@ struct plim_plan {
     plim_stored_set *stored;
     plim_skeleton *skeleton;
     plim_load_plan *plan;
-    uint64_t context_default;
+    plim_arena arena; /* what options and facts point to */
     plim_progress_fn progress;
     void *progress_user;
+    bool lock;          /* weights and KV in memory (mlock) */
+    atomic_bool cancel; /* of the load in progress, or else of the next one */
     double open_seconds;
     char config[4096]; /* path of config.json, "" without one */
 };
@@ -45,6 +47,7 @@ struct plim_model {
     plim_engine engine;
     plim_generation_defaults defaults;
     plim_load_report report;
+    char *device_map;     /* JSON: where each module is */
     pthread_mutex_t lock; /* of the idle sequences */
     plim_sequence **idle; /* paid for at open, not in use */
     uint32_t idle_count, paid;
@@ -103,6 +106,18 @@ plim_status plim_find_folder(char *folder, size_t cap, const char *path, const c
 
 /* A tensor of a checkpoint as the public struct has it. */
 void plim_describe_stored(const plim_stored_set *set, const plim_stored *t, plim_tensor_info *out);
+
+/* The path of its config.json ("" without one) into config[cap], and its skeleton, matched with
+ * what is stored. */
+plim_status plim_skeleton_read(plim_skeleton **out, plim_context *context, char *config, size_t cap,
+                               const plim_stored_set *stored, plim_error *err);
+
+/* The places of a plan's modules as JSON, in Hugging Face's form: {"": "cpu"}, or one entry per
+ * module at the level at which accelerate places them.  From plim_context_alloc. */
+plim_status plim_device_map_write(char **out, const plim_plan *plan, plim_error *err);
+
+/* Lock a sequence's KV where the plan asks for it; a refusal is a warning. */
+void plim_model_lock_kv(const plim_model *model, const plim_sequence *sequence);
 
 /* Shared by model and session. */
 plim_status plim_sampling_merge(const plim_model *model, const plim_generate_options *options,

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Models: a plan carried out, and the sessions that were paid for with it. */
+#include <errno.h>
+
 #include "api/handles.h"
+#include "load/stream.h"
 
 plim_model *plim_model_ref(plim_model *model)
 {
@@ -22,10 +25,22 @@ void plim_model_close(plim_model **model)
     for (uint32_t i = 0; i < m->idle_count; i++)
         plim_sequence_close(&m->idle[i]);
     plim_delete(alloc, m->idle);
+    plim_delete(alloc, m->device_map);
     plim_weights_close(&m->weights);
     pthread_mutex_destroy(&m->lock);
     plim_delete(alloc, m);
     plim_plan_close(&plan);
+}
+
+void plim_model_lock_kv(const plim_model *m, const plim_sequence *sequence)
+{
+    if (m->plan->lock && !plim_region_lock(&sequence->state.kv))
+        plim_ledger_lock_refused(m->plan->context->ledger, &m->plan->context->log, errno);
+}
+
+static plim_status check_cancelled(const plim_plan *p, plim_error *err)
+{
+    return atomic_load(&p->cancel) ? plim_fail(err, PLIM_E_CANCELLED, "cancelled") : PLIM_OK;
 }
 
 /* The sequences that the plan counted: taken now, so that nothing that was promised fails later. */
@@ -37,11 +52,14 @@ static plim_status open_sequences(plim_model *m, plim_error *err)
     if (!m->idle)
         return err->code;
     for (; m->paid < count; m->paid++) {
-        plim_status status = plim_sequence_open(&m->idle[m->paid], &m->engine, c->ledger,
-                                                &m->plan->plan->session, err);
+        plim_status status = check_cancelled(m->plan, err);
+        if (!status)
+            status = plim_sequence_open(&m->idle[m->paid], &m->engine, c->ledger,
+                                        &m->plan->plan->session, err);
         if (status)
             return status;
         m->idle_count++;
+        plim_model_lock_kv(m, m->idle[m->paid]);
     }
     return PLIM_OK;
 }
@@ -57,7 +75,9 @@ static plim_status load_weights(plim_model *m, plim_error *err)
                          .stored = m->plan->stored,
                          .plan = m->plan->plan,
                          .progress = m->plan->progress,
-                         .progress_user = m->plan->progress_user};
+                         .progress_user = m->plan->progress_user,
+                         .cancel = &m->plan->cancel,
+                         .lock = m->plan->lock};
     return plim_weights_load(&m->weights, &job, err);
 }
 
@@ -65,8 +85,10 @@ static plim_status fill(plim_model *m, plim_error *err)
 {
     plim_context *c = m->plan->context;
     bool runnable = m->plan->skeleton->family != NULL;
-    plim_status status = PLIM_OK;
-    if (runnable)
+    plim_status status = check_cancelled(m->plan, err);
+    if (!status)
+        status = plim_device_map_write(&m->device_map, m->plan, err);
+    if (!status && runnable)
         status = plim_generation_defaults_read(&m->defaults, plim_context_alloc(c),
                                                m->plan->stored->directory, &c->log, err);
     if (!status)
@@ -122,8 +144,11 @@ plim_status plim_model_load(plim_model **out, plim_plan *plan, plim_error *err)
         report.load_seconds = stats.seconds;
         (void)plim_process_memory_read(&report.after, NULL);
         m->report = report;
-    } else
+    } else {
+        if (status == PLIM_E_CANCELLED) /* heard: the next load is another matter */
+            atomic_store(&plan->cancel, false);
         plim_model_close(&m);
+    }
     *out = m;
     return status;
 }
@@ -165,8 +190,14 @@ const char *plim_model_type(const plim_model *m)
 
 const char *plim_model_device_map(const plim_model *m)
 {
-    (void)m;
-    return "{\"\": \"cpu\"}";
+    return m->device_map;
+}
+
+void plim_model_stream_info(const plim_model *m, plim_stream_info *out)
+{
+    plim_stream_stats stats = {0};
+    plim_weights_stream_stats(m->weights, &stats);
+    *out = (plim_stream_info){stats.passes, stats.bytes, stats.read_bytes, stats.wait_seconds};
 }
 
 uint32_t plim_model_vocab_size(const plim_model *m)

@@ -25,19 +25,23 @@ void plim_plan_close(plim_plan **plan)
     plim_load_plan_close(&p->plan);
     plim_skeleton_close(&p->skeleton);
     plim_stored_close(&p->stored);
+    plim_arena_free(&p->arena);
     plim_delete(plim_context_alloc(context), p);
     plim_context_close(&context);
 }
 
-static plim_status plan_options(plim_plan_options *out, const plim_model_options *o,
-                                const plim_alloc *alloc, plim_error *err)
+void plim_plan_cancel(plim_plan *plan)
+{
+    atomic_store(&plan->cancel, true);
+}
+
+static plim_status plan_options(plim_plan_options *out, plim_plan *p, const plim_model_options *o,
+                                plim_error *err)
 {
     if ((unsigned)o->torch_dtype >= PLIM_DTYPE_COUNT || (unsigned)o->kv_dtype >= PLIM_DTYPE_COUNT)
         return plim_fail(err, PLIM_E_USAGE, "torch_dtype or kv_dtype is no type");
-    if (o->reader != PLIM_READER_AUTO && o->reader != PLIM_READER_MAP &&
-        o->reader != PLIM_READER_BUFFERED)
-        return plim_fail(err, PLIM_E_UNSUP,
-                         "this reader is not there yet; choose auto, map or buffered");
+    if ((unsigned)o->reader > PLIM_READER_DIRECT)
+        return plim_fail(err, PLIM_E_USAGE, "reader is none of auto, map, buffered and direct");
     *out = (plim_plan_options){.torch_dtype = o->torch_dtype,
                                .kv_dtype = o->kv_dtype,
                                .reader = o->reader,
@@ -45,14 +49,27 @@ static plim_status plan_options(plim_plan_options *out, const plim_model_options
                                .context = o->context,
                                .chunk = o->prefill_chunk,
                                .sessions = o->sessions};
-    plim_status status = plim_device_map_check(o->device_map, alloc, err);
-    return status ? status : plim_max_memory_read(&out->max_weights, o->max_memory, alloc, err);
+    plim_status status = plim_device_map_read(&out->device_map, &p->arena, o->device_map, err);
+    return status ? status
+                  : plim_max_memory_read(&out->max_weights, o->max_memory,
+                                         plim_context_alloc(p->context), err);
 }
 
-/* What the ledger holds now, and the machine. */
-static void gather(plim_context *c, plim_facts *facts, plim_held *held)
+/* What the ledger holds now, the machine, and the files of the checkpoint. */
+static plim_status gather(plim_plan *p, const plim_model_options *o, plim_facts *facts,
+                          plim_held *held, plim_error *err)
 {
+    plim_context *c = p->context;
     plim_memory memory;
+    plim_file_facts *files = plim_arena_new(&p->arena, p->stored->file_count, sizeof *files, err);
+    if (!files)
+        return err->code;
+    for (size_t i = 0; i < p->stored->file_count; i++) {
+        plim_status status =
+            plim_file_facts_gather(&files[i], &p->arena, &p->stored->files[i].file, err);
+        if (status)
+            return status;
+    }
     plim_ledger_read(c->ledger, &memory);
     for (int i = 0; i < PLIM_MEM_COUNT; i++)
         held->category[i] = memory.category[i].now;
@@ -60,27 +77,69 @@ static void gather(plim_context *c, plim_facts *facts, plim_held *held)
     held->mapped = memory.mapped.now;
     plim_facts_gather(facts, c->memory_limit, c->baseline, memory.total.now,
                       plim_pool_threads(c->pool));
+    facts->files = files;
+    facts->file_count = p->stored->file_count;
+    if (o->speeds)
+        facts->speeds = *o->speeds;
+    return PLIM_OK;
+}
+
+plim_status plim_skeleton_read(plim_skeleton **out, plim_context *context, char *config, size_t cap,
+                               const plim_stored_set *stored, plim_error *err)
+{
+    bool found;
+    plim_status status = plim_path_join(config, cap, stored->directory, "config.json", err);
+    if (!status)
+        status = plim_path_find_file(&found, config, err);
+    if (status)
+        return status;
+    if (!found)
+        config[0] = 0;
+    status = plim_skeleton_open(out, plim_context_alloc(context), config[0] ? config : NULL, err);
+    return status ? status : plim_skeleton_match(*out, stored, &context->log, err);
 }
 
 static plim_status read_model(plim_plan *p, const char *path, const plim_model_options *o,
                               plim_error *err)
 {
-    const plim_alloc *alloc = plim_context_alloc(p->context);
     plim_checkpoint_where where = {path, o->subfolder, o->variant};
-    plim_status status = plim_stored_open(&p->stored, alloc, &where, &p->context->log, err);
+    plim_status status =
+        plim_stored_open(&p->stored, plim_context_alloc(p->context), &where, &p->context->log, err);
+    return status ? status
+                  : plim_skeleton_read(&p->skeleton, p->context, p->config, sizeof p->config,
+                                       p->stored, err);
+}
+
+/* As accelerate: a rule that places nothing is most likely a slip. */
+static void warn_of_idle_rules(const plim_plan *p, const plim_device_map *map)
+{
+    for (size_t i = 0; i < map->rule_count; i++) {
+        uint32_t slot = 0;
+        while (slot < p->skeleton->slot_count &&
+               !plim_device_rule_covers(&map->rules[i], p->skeleton->slots[slot].name))
+            slot++;
+        if (slot == p->skeleton->slot_count)
+            plim_log_line(&p->context->log, PLIM_LOG_WARN,
+                          "device_map: '%s' matches no module of this model", map->rules[i].module);
+    }
+}
+
+static plim_status make(plim_plan *p, const char *path, const plim_model_options *o,
+                        plim_error *err)
+{
+    plim_plan_options options;
+    plim_facts facts;
+    plim_held held;
+    plim_status status = plan_options(&options, p, o, err);
+    if (!status)
+        status = read_model(p, path, o, err);
+    if (!status)
+        status = gather(p, o, &facts, &held, err);
     if (status)
         return status;
-    status = plim_path_join(p->config, sizeof p->config, p->stored->directory, "config.json", err);
-    if (status)
-        return status;
-    bool found;
-    status = plim_path_find_file(&found, p->config, err);
-    if (status)
-        return status;
-    if (!found)
-        p->config[0] = 0;
-    status = plim_skeleton_open(&p->skeleton, alloc, p->config[0] ? p->config : NULL, err);
-    return status ? status : plim_skeleton_match(p->skeleton, p->stored, &p->context->log, err);
+    warn_of_idle_rules(p, &options.device_map);
+    return plim_load_plan_open(&p->plan, plim_context_alloc(p->context), p->skeleton, p->stored,
+                               &options, &facts, &held, err);
 }
 
 plim_status plim_plan_open(plim_plan **out, plim_context *context, const char *name,
@@ -105,17 +164,9 @@ plim_status plim_plan_open(plim_plan **out, plim_context *context, const char *n
     p->context = plim_context_ref(context);
     p->progress = o.progress;
     p->progress_user = o.progress_user;
-    plim_plan_options plan;
-    plim_facts facts;
-    plim_held held;
-    status = plan_options(&plan, &o, plim_context_alloc(context), err);
-    if (!status)
-        status = read_model(p, path, &o, err);
-    if (!status) {
-        gather(context, &facts, &held);
-        status = plim_load_plan_open(&p->plan, plim_context_alloc(context), p->skeleton, p->stored,
-                                     &plan, &facts, &held, err);
-    }
+    p->lock = o.mlock != 0;
+    plim_arena_init(&p->arena, plim_context_alloc(context));
+    status = make(p, path, &o, err);
     p->open_seconds = plim_now() - start;
     if (status)
         plim_plan_close(&p);
@@ -147,7 +198,13 @@ void plim_plan_describe(const plim_plan *p, plim_plan_info *out)
                             .reader = plan->reader,
                             .kv_bytes = plan->kv_bytes,
                             .model_type = p->skeleton->spec.model_type,
-                            .directory = p->stored->directory};
+                            .directory = p->stored->directory,
+                            .pinned_bytes = plan->pinned_bytes,
+                            .streamed_bytes = plan->streamed_bytes,
+                            .ring_bytes = plan->ring_slots * plan->ring_slot_bytes +
+                                          plan->ring_cast_bytes + plan->ring_row_bytes,
+                            .load_seconds = plan->load_seconds,
+                            .token_seconds = plan->token_seconds};
     memcpy(out->category, plan->category, sizeof out->category);
 }
 
@@ -162,7 +219,8 @@ plim_status plim_plan_tensor(const plim_plan *p, size_t i, plim_tensor_info *out
     out->dtype = place->dtype;
     out->bytes = place->bytes;
     out->form = place->form;
-    out->device = "cpu";
+    out->pinned_bytes = place->pinned_bytes;
+    out->device = place->form == PLIM_FORM_STREAMED ? "disk" : "cpu";
     if (slot->tied_to != PLIM_NO_SLOT) {
         out->tied_to = out->name;
         out->name = slot->name;
@@ -175,9 +233,7 @@ plim_status plim_plan_read(const plim_plan *p, size_t i, plim_read_info *out)
     if (i >= p->plan->read_count)
         return PLIM_E_USAGE;
     const plim_read *r = &p->plan->reads[i];
-    bool mapped = p->plan->runs[r->run].form == PLIM_FORM_MAPPED;
-    *out = (plim_read_info){p->stored->files[r->file].path, r->offset, r->bytes,
-                            mapped ? PLIM_READER_MAP : PLIM_READER_BUFFERED};
+    *out = (plim_read_info){p->stored->files[r->file].path, r->offset, r->bytes, r->how};
     return PLIM_OK;
 }
 
@@ -193,6 +249,6 @@ const char *plim_plan_unexpected(const plim_plan *p, size_t i)
 
 const char *plim_form_name(plim_form form)
 {
-    static const char *const names[] = {"meta", "mapped", "owned"};
-    return (unsigned)form < 3 ? names[form] : "?";
+    static const char *const names[] = {"meta", "mapped", "owned", "streamed"};
+    return (unsigned)form < sizeof names / sizeof *names ? names[form] : "?";
 }

@@ -34,6 +34,8 @@ plim_status plim_session_open(plim_session **out, plim_model *model, plim_error 
         plim_delete(plim_context_alloc(c), s);
         return status;
     }
+    if (!s->paid)
+        plim_model_lock_kv(model, s->sequence);
     s->model = plim_model_ref(model);
     *out = s;
     return PLIM_OK;

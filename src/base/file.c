@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -27,7 +29,9 @@ static plim_file_identity identity_of(const struct stat *st)
                                 .inode = (uint64_t)st->st_ino,
                                 .bytes = (uint64_t)st->st_size,
                                 .mtime_seconds = (int64_t)st->st_mtim.tv_sec,
-                                .mtime_nanoseconds = st->st_mtim.tv_nsec};
+                                .ctime_seconds = (int64_t)st->st_ctim.tv_sec,
+                                .mtime_nanoseconds = st->st_mtim.tv_nsec,
+                                .ctime_nanoseconds = st->st_ctim.tv_nsec};
 }
 
 /* ---- reading ---- */
@@ -114,25 +118,173 @@ plim_status plim_file_read(const plim_file *file, const char *path, void *dst, s
     return PLIM_OK;
 }
 
-plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err)
+/* Where `path` leads now; *found = false: nowhere. */
+static plim_status look_up(bool *found, struct stat *st, const char *path, plim_error *err)
 {
-    struct stat st;
-    bool by_name = file->fd < 0;
-    if ((by_name ? stat(path, &st) : fstat(file->fd, &st)) != 0) {
-        if (by_name && (errno == ENOENT || errno == ENOTDIR))
-            return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file is gone");
+    *found = stat(path, st) == 0;
+    if (!*found && errno != ENOENT && errno != ENOTDIR)
         return plim_fail_errno(err, errno, at(path, -1), "cannot be examined");
-    }
-    const plim_file_identity a = file->identity, b = identity_of(&st);
-    if (a.bytes != b.bytes)
+    return PLIM_OK;
+}
+
+/* What is open against what it was. */
+static plim_status compare(const plim_file_identity *a, const plim_file_identity *b,
+                           const char *path, plim_error *err)
+{
+    if (a->bytes != b->bytes)
         return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1),
                             "the file changed while in use: %llu bytes before, %llu now",
-                            (unsigned long long)a.bytes, (unsigned long long)b.bytes);
-    if (a.device != b.device || a.inode != b.inode)
-        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "another file has taken this name");
-    if (a.mtime_seconds != b.mtime_seconds || a.mtime_nanoseconds != b.mtime_nanoseconds)
-        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file was written while in use");
+                            (unsigned long long)a->bytes, (unsigned long long)b->bytes);
+    if (a->mtime_seconds != b->mtime_seconds || a->mtime_nanoseconds != b->mtime_nanoseconds)
+        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1),
+                            "the file was written while in use: modified at %lld.%09ld before, "
+                            "%lld.%09ld now",
+                            (long long)a->mtime_seconds, a->mtime_nanoseconds,
+                            (long long)b->mtime_seconds, b->mtime_nanoseconds);
     return PLIM_OK;
+}
+
+static plim_status fail_replaced(const plim_file_identity *a, const plim_file_identity *b,
+                                 const char *path, plim_error *err)
+{
+    return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1),
+                        "another file has taken this name while it was in use: inode %llu of "
+                        "device %llu before, %llu of %llu now",
+                        (unsigned long long)a->inode, (unsigned long long)a->device,
+                        (unsigned long long)b->inode, (unsigned long long)b->device);
+}
+
+plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err)
+{
+    struct stat st = {0}, named = {0};
+    bool found;
+    const plim_file_identity *was = &file->identity;
+    if (file->fd >= 0 && fstat(file->fd, &st) != 0)
+        return plim_fail_errno(err, errno, at(path, -1), "cannot be examined");
+    plim_status status = look_up(&found, &named, path, err);
+    if (status != PLIM_OK)
+        return status;
+    const plim_file_identity by_name = identity_of(&named);
+    const plim_file_identity is = file->fd >= 0 ? identity_of(&st) : by_name;
+    const bool same_name = found && by_name.device == was->device && by_name.inode == was->inode;
+    if (file->fd < 0 && found && !same_name)
+        return fail_replaced(was, &by_name, path, err);
+    if ((file->fd >= 0 || found) && (status = compare(was, &is, path, err)) != PLIM_OK)
+        return status;
+    /* Names after contents: who is overwritten and renamed was overwritten.  Names before ctime,
+     * which any of these moves. */
+    if (!found && file->fd < 0)
+        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file is gone");
+    if (!found)
+        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file was %s while in use",
+                            st.st_nlink == 0 ? "deleted" : "renamed away");
+    if (!same_name)
+        return fail_replaced(was, &by_name, path, err);
+    if (was->ctime_seconds != is.ctime_seconds || was->ctime_nanoseconds != is.ctime_nanoseconds)
+        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1),
+                            "the file was touched while in use: its status changed at %lld.%09ld "
+                            "before, %lld.%09ld now",
+                            (long long)was->ctime_seconds, was->ctime_nanoseconds,
+                            (long long)is.ctime_seconds, is.ctime_nanoseconds);
+    return PLIM_OK;
+}
+
+/* ---- reading past the page cache, and what is in it ---- */
+
+#ifndef __NR_cachestat
+#define __NR_cachestat 451 /* the same for every architecture; Linux 6.5 */
+#endif
+
+/* As the kernel has them. */
+struct cachestat_range {
+    uint64_t offset, bytes;
+};
+struct cachestat_counts {
+    uint64_t cached, dirty, writeback, evicted, recently_evicted;
+};
+
+static int open_direct(const char *path, const plim_file_identity *want)
+{
+    struct stat st;
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_DIRECT);
+    while (fd < 0 && errno == EINTR);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || (uint64_t)st.st_dev != want->device ||
+                    (uint64_t)st.st_ino != want->inode)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+bool plim_file_open_direct(int *fd, const plim_file *file, const char *path)
+{
+    char self[40];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    *fd = open_direct(self, &file->identity);
+    if (*fd < 0 && path) /* no /proc here */
+        *fd = open_direct(path, &file->identity);
+    return *fd >= 0;
+}
+
+void plim_fd_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+int plim_fd_read(int fd, void *dst, size_t bytes, uint64_t offset, bool uncached, size_t *got)
+{
+    ssize_t n;
+    *got = 0;
+    if (offset > INT64_MAX - ONE_CALL_BYTES)
+        return 0; /* no file reaches so far */
+    struct iovec to = {dst, bytes < ONE_CALL_BYTES ? bytes : ONE_CALL_BYTES};
+    do
+        n = uncached ? preadv2(fd, &to, 1, (off_t)offset, PLIM_RWF_DONTCACHE)
+                     : pread(fd, to.iov_base, to.iov_len, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno;
+    *got = (size_t)n;
+    return 0;
+}
+
+bool plim_fd_resident(int fd, uint64_t offset, uint64_t bytes, uint64_t *resident)
+{
+    struct cachestat_range range = {offset, bytes};
+    struct cachestat_counts counts = {0};
+    struct stat st;
+    *resident = 0;
+    long page = sysconf(_SC_PAGESIZE);
+    if (bytes == 0)
+        return true; /* to the kernel that would be all of the file */
+    if (fstat(fd, &st) != 0 || syscall(__NR_cachestat, fd, &range, &counts, 0) != 0)
+        return false;
+    uint64_t size = (uint64_t)st.st_size, most = offset < size ? size - offset : 0;
+    most = most < bytes ? most : bytes; /* the last page ends where the file does */
+    uint64_t cached = counts.cached * (uint64_t)(page > 0 ? page : 4096);
+    *resident = cached < most ? cached : most;
+    return true;
+}
+
+bool plim_fd_direct_align(int fd, unsigned *memory, unsigned *offset)
+{
+    *memory = *offset = 0;
+#ifdef STATX_DIOALIGN
+    struct statx st;
+    memset(&st, 0, sizeof st);
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) != 0 || !(st.stx_mask & STATX_DIOALIGN))
+        return false;
+    *memory = st.stx_dio_mem_align;
+    *offset = st.stx_dio_offset_align;
+    return true;
+#else
+    (void)fd;
+    return false;
+#endif
 }
 
 plim_status plim_file_slurp(char **out, size_t *bytes, const plim_alloc *alloc, const char *path,

@@ -5,6 +5,7 @@
 #ifndef PLIM_BASE_FILE_H
 #define PLIM_BASE_FILE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -13,8 +14,8 @@
 /* What must stay the same while a file is in use. */
 typedef struct plim_file_identity {
     uint64_t device, inode, bytes;
-    int64_t mtime_seconds;
-    long mtime_nanoseconds;
+    int64_t mtime_seconds, ctime_seconds;
+    long mtime_nanoseconds, ctime_nanoseconds;
 } plim_file_identity;
 
 typedef struct plim_file {
@@ -35,9 +36,32 @@ plim_status plim_file_read(const plim_file *file, const char *path, void *dst, s
 plim_status plim_file_read_some(const plim_file *file, const char *path, void *dst, size_t cap,
                                 uint64_t offset, size_t *got, plim_error *err);
 
-/* CHANGED when size, mtime, inode or device are not what they were at open.  With fd -1 (closed,
- * identity kept) the file that `path` leads to now is compared; CHANGED too when there is none. */
+/* CHANGED, saying what was found, when device, inode, size, mtime or ctime of the open file are not
+ * what they were, or when `path` leads elsewhere now (renamed, replaced, deleted); a relative path
+ * is looked up from where the process stands.  With fd -1 (closed, identity kept) the file that
+ * `path` leads to is compared.  IO when it can't be examined. */
 plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err);
+
+/* The same file opened once more, for O_DIRECT: through its descriptor, so that a rename does not
+ * matter, else by `path` (may be NULL) where that still leads to it.  False and *fd = -1 where the
+ * file system or the system refuses.  Release with plim_fd_close. */
+bool plim_file_open_direct(int *fd, const plim_file *file, const char *path);
+void plim_fd_close(int *fd);
+
+/* One read at `offset`, up to `bytes` of it: 0 and *got (0 at the end), or the system's error
+ * number.  `uncached`: pages that are not in the page cache yet don't stay there (RWF_DONTCACHE,
+ * Linux 6.14; EOPNOTSUPP, EINVAL or ENOSYS where that is not known).  Interrupted reads begin
+ * again. */
+int plim_fd_read(int fd, void *dst, size_t bytes, uint64_t offset, bool uncached, size_t *got);
+#define PLIM_RWF_DONTCACHE 0x80
+
+/* Bytes of [offset, offset + bytes) in the page cache, in whole pages, at most what the file has
+ * (cachestat, Linux 6.5).  False where nobody says. */
+bool plim_fd_resident(int fd, uint64_t offset, uint64_t bytes, uint64_t *resident);
+
+/* What O_DIRECT wants addresses and offsets to be multiples of (statx, Linux 6.1); 0 and 0: the
+ * file can't be read so.  False where nobody says. */
+bool plim_fd_direct_align(int fd, unsigned *memory, unsigned *offset);
 
 /* A whole small file, NUL-terminated, from `alloc`.  LIMIT over `max` bytes. */
 plim_status plim_file_slurp(char **out, size_t *bytes, const plim_alloc *alloc, const char *path,

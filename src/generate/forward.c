@@ -370,11 +370,11 @@ static plim_status mlp(work *w, plim_error *err)
 {
     const plim_spec *s = w->spec;
     plim_status status;
-    if ((status =
-             product(w, weight_of(w, PLIM_ROLE_UP), w->h, s->hidden, w->up, s->inner, w->n, err)))
-        return status;
     if (s->gated && (status = product(w, weight_of(w, PLIM_ROLE_GATE), w->h, s->hidden, w->gate,
                                       s->inner, w->n, err)))
+        return status;
+    if ((status =
+             product(w, weight_of(w, PLIM_ROLE_UP), w->h, s->hidden, w->up, s->inner, w->n, err)))
         return status;
     if ((status = fetch_vector(w, PLIM_ROLE_UP_BIAS, w->vec, &w->has_bias, err)) ||
         (status = fetch_vector(w, PLIM_ROLE_GATE_BIAS, w->vec2, &w->has_bias2, err)))
@@ -442,9 +442,18 @@ static work begin(const plim_pass *pass)
     return w;
 }
 
-plim_status plim_forward(const plim_pass *pass, plim_error *err)
+/* How often the output head is gone through: once per PLIM_LOGIT_ROWS rows that want logits. */
+static unsigned count_head_rounds(const work *w)
 {
-    work state = begin(pass), *w = &state;
+    size_t wanted = 0, most = w->pass->scratch->layout.logit_rows;
+    for (size_t r = 0; r < w->n; r++)
+        wanted += w->rows[r].wants_logits;
+    return (unsigned)((wanted + most - 1) / most);
+}
+
+/* Matrices are used in the order of the skeleton's slots: a stream reads them ahead. */
+static plim_status layers_and_head(work *w, plim_error *err)
+{
     plim_status status = embed(w, err);
     for (w->layer = 0; !status && w->layer < w->spec->layers; w->layer++) {
         if ((status = norm(w, PLIM_ROLE_ATTN_NORM, PLIM_ROLE_ATTN_NORM_BIAS, err)) ||
@@ -458,4 +467,15 @@ plim_status plim_forward(const plim_pass *pass, plim_error *err)
     if (!status)
         status = norm(w, PLIM_ROLE_FINAL_NORM, PLIM_ROLE_FINAL_NORM_BIAS, err);
     return status ? status : head(w, err);
+}
+
+plim_status plim_forward(const plim_pass *pass, plim_error *err)
+{
+    work state = begin(pass), *w = &state;
+    plim_status status = w->source->begin(w->source, count_head_rounds(w), pass->cancel, err);
+    if (status)
+        return status;
+    status = layers_and_head(w, err);
+    w->source->end(w->source, !status);
+    return status;
 }

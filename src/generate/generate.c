@@ -126,6 +126,11 @@ static plim_status run_loop(loop *l, plim_error *err)
         plim_error_clear(err);
         status = PLIM_OK;
     }
+    if (status == PLIM_E_IO || status == PLIM_E_CHANGED) {
+        g->finish = PLIM_FINISH_ERROR; /* hours may have passed: what there is is kept */
+        (void)flush_text(l, NULL);
+        return status;
+    }
     return status ? status : flush_text(l, err);
 }
 
@@ -191,16 +196,20 @@ plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s,
         status = watch_prompt(&l, err);
     if (!status)
         status = run_loop(&l, err);
-    if (!status && request->tok)
-        status = plim_tok_decode(request->tok, plim_alloc_system(), l.result->tokens,
-                                 l.result->token_count, true, &l.result->text,
-                                 &l.result->text_bytes, err);
+    bool kept = !status || (l.result && l.result->finish == PLIM_FINISH_ERROR);
+    if (kept && request->tok) {
+        plim_status decoded = plim_tok_decode(request->tok, plim_alloc_system(), l.result->tokens,
+                                              l.result->token_count, true, &l.result->text,
+                                              &l.result->text_bytes, status ? NULL : err);
+        kept = !decoded;
+        status = status ? status : decoded;
+    }
     if (request->tok) {
         plim_tok_decoder_free(&l.decoder);
         plim_tok_decoder_free(&l.spelled);
     }
     plim_stopper_close(&l.stopper);
-    if (status)
+    if (!kept)
         plim_generation_free(&l.result);
     *out = l.result;
     return status;
@@ -218,6 +227,6 @@ void plim_generation_free(plim_generation **generation)
 
 const char *plim_finish_name(plim_finish finish)
 {
-    static const char *const names[] = {"length", "eos", "stop", "interrupted"};
-    return (unsigned)finish < 4 ? names[finish] : "?";
+    static const char *const names[] = {"length", "eos", "stop", "interrupted", "error"};
+    return (unsigned)finish < 5 ? names[finish] : "?";
 }

@@ -54,7 +54,8 @@ typedef struct plim_generate_request {
 
 /* Append the prompt, then generate up to max_new tokens (at least 1).  *out comes from
  * plim_alloc_system.  LIMIT beyond the context. An interruption is a result
- * (PLIM_FINISH_INTERRUPTED), not an error. */
+ * (PLIM_FINISH_INTERRUPTED), not an error.  IO and CHANGED, of weights that stream: *out is what was
+ * generated until then (PLIM_FINISH_ERROR). */
 plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s,
                                    const plim_generate_request *request, plim_error *err);
 

@@ -25,13 +25,13 @@ static plim_status read_together(slice *s, uint64_t first, uint64_t count, plim_
     uint64_t per_step = s->cast ? STAGING_BYTES * 8 / s->from_bits : count;
     for (uint64_t done = 0, n; done < count; done += n) {
         n = count - done < per_step ? count - done : per_step;
-        plim_reader_request request = {.file = s->file,
-                                       .offset =
-                                           s->tensor->offset + (first + done) * s->from_bits / 8,
-                                       .bytes = n * s->from_bits / 8,
-                                       .dst = s->cast ? s->staging : s->dst};
-        plim_status status =
-            plim_reader_explain(s->file, plim_reader_buffered.fetch(&request, err), err);
+        plim_read_request request = {.file = s->tensor->file,
+                                     .offset =
+                                         s->tensor->offset + (first + done) * s->from_bits / 8,
+                                     .bytes = n * s->from_bits / 8,
+                                     .dst = s->cast ? s->staging : s->dst};
+        plim_status status = plim_reader_buffered.fetch(s->file, s->file->file.fd, &request, err);
+        status = plim_reader_explain(s->file, status, err);
         if (status)
             return status;
         if (s->cast)

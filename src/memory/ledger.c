@@ -47,8 +47,9 @@ typedef struct counted_alloc {
 } counted_alloc;
 
 struct plim_ledger {
-    pthread_mutex_t lock; /* over `memory` */
+    pthread_mutex_t lock; /* over `memory` and `lock_refused` */
     plim_memory memory;
+    bool lock_refused;   /* said already */
     plim_allocator host; /* host.alloc NULL: malloc */
     size_t page_bytes;
     counted_alloc allocs[PLIM_MEM_COUNT];
@@ -336,4 +337,23 @@ void plim_ledger_close(plim_ledger **ledger)
         host.free(host.user, l, sizeof *l);
     else
         free(l);
+}
+
+/* ---- locking ----------------------------------------------------------------------------------
+ */
+
+void plim_ledger_lock_refused(plim_ledger *ledger, const plim_log *log, int errnum)
+{
+    pthread_mutex_lock(&ledger->lock);
+    bool said = ledger->lock_refused;
+    ledger->lock_refused = true;
+    pthread_mutex_unlock(&ledger->lock);
+    if (said)
+        return;
+    const char *why = strerrordesc_np(errnum); /* never translated, unlike strerror */
+    plim_log_line(log, PLIM_LOG_WARN,
+                  "memory can't be locked (%s), so what stays may be swapped out; raise the limit "
+                  "for locked memory (ulimit -l, LimitMEMLOCK= of a systemd unit, or "
+                  "CAP_IPC_LOCK), or leave mlock off",
+                  why ? why : "unknown error");
 }

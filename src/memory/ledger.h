@@ -10,6 +10,7 @@
 #define PLIM_MEMORY_LEDGER_H
 
 #include "base/alloc.h"
+#include "base/log.h"
 
 typedef enum plim_memory_kind { PLIM_ANONYMOUS, PLIM_MAPPED } plim_memory_kind;
 
@@ -63,5 +64,13 @@ plim_status plim_region_map(plim_region *out, plim_ledger *ledger, plim_memory_c
 
 /* Unmap and release.  A zeroed region is allowed. */
 void plim_region_close(plim_region *region, plim_ledger *ledger);
+
+/* Keep every page of the region in memory (mlock) until it is closed.  False where the system
+ * refuses, with errno as it was left; nothing has changed then.  A zeroed region: true. */
+bool plim_region_lock(const plim_region *region);
+
+/* The warning that belongs to a refusal (`errnum`: its errno), with what to do.  Said once per
+ * ledger, however many regions are refused.  `log` may be NULL.  Thread-safe. */
+void plim_ledger_lock_refused(plim_ledger *ledger, const plim_log *log, int errnum);
 
 #endif

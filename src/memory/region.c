@@ -131,3 +131,8 @@ void plim_region_close(plim_region *region, plim_ledger *ledger)
     plim_ledger_release(ledger, region->category, region->kind, region->map_bytes);
     *region = (plim_region){0};
 }
+
+bool plim_region_lock(const plim_region *region)
+{
+    return !region->map || mlock(region->map, region->map_bytes) == 0;
+}

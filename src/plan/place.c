@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Types and places: which type the model runs in, and which form each tensor takes. */
+ * Types and uses: which type the model runs in, what each stored tensor becomes, and on which
+ * device it is wanted. */
 #include <string.h>
 
 #include "base/sort.h"
 #include "plan/plan.h"
-
-#define OWNED_ALIGN 64u
-/* Bytes that nobody needs, inside one map: a map costs less than that.  Old files keep a mask of
- * some hundred KiB in every layer, which must not become resident. */
-#define MAX_GAP (16u << 10)
 
 static bool is_run_type(plim_dtype dtype)
 {
@@ -65,12 +61,45 @@ static plim_status type_of(const plim_load_plan *plan, const plim_skeleton *k,
         "type %s cannot be turned into %s", plim_dtype_name(t->dtype), plim_dtype_name(*out));
 }
 
-static plim_form form_of(const plim_stored *t, plim_dtype dtype, const plim_plan_options *options)
+/* How the model uses a tensor, by the first slot it fills; the output head wins over the table it
+ * is tied to. */
+static plim_use use_of(const plim_skeleton *k, const plim_slot *slot)
 {
-    bool wanted = options->reader == PLIM_READER_AUTO || options->reader == PLIM_READER_MAP;
-    if (!wanted || !options->low_cpu_mem_usage || t->dtype != dtype)
-        return PLIM_FORM_OWNED;
-    return t->offset % plim_dtypes[dtype].align == 0 ? PLIM_FORM_MAPPED : PLIM_FORM_OWNED;
+    if (!k->family || slot->shape.rank != 2)
+        return PLIM_USE_ALWAYS;
+    if (slot->role != PLIM_ROLE_EMBED && slot->role != PLIM_ROLE_POSITION)
+        return PLIM_USE_IN_ORDER;
+    const plim_slot *head = &k->slots[plim_skeleton_slot(k, 0, PLIM_ROLE_HEAD)];
+    bool tied = head->tied_to != PLIM_NO_SLOT && &k->slots[head->tied_to] == slot;
+    return tied ? PLIM_USE_IN_ORDER : PLIM_USE_BY_ROW;
+}
+
+/* Where the tensor may live: the device map's word. */
+static plim_status choose_device(plim_placement *p, const plim_slot *slot,
+                                 const plim_plan_options *options, plim_error *err)
+{
+    bool covered;
+    p->device = plim_device_of(&options->device_map, slot->name, &covered);
+    if (covered)
+        return PLIM_OK;
+    return plim_fail_at(err, PLIM_E_USAGE, (plim_where){NULL, slot->name, -1},
+                        "the device map says nothing of '%.120s'; name its module, or give \"\" a "
+                        "device",
+                        slot->name);
+}
+
+static plim_status shape_rows(plim_placement *p, const plim_stored_set *set, const plim_stored *t,
+                              plim_error *err)
+{
+    bool matrix = t->shape.rank == 2 && t->shape.dim[0] > 0;
+    if (!plim_shape_bytes(&t->shape, p->dtype, &p->bytes))
+        return plim_fail_at(err, PLIM_E_LIMIT, (plim_where){set->files[t->file].path, t->name, -1},
+                            "too large for %s", plim_dtype_name(p->dtype));
+    p->rows = matrix ? t->shape.dim[0] : 1;
+    p->row_bytes = p->bytes / p->rows;
+    p->stored_row_bytes = t->bytes / p->rows;
+    p->staged = p->dtype != t->dtype || t->offset % plim_dtypes[t->dtype].align != 0;
+    return PLIM_OK;
 }
 
 typedef struct sort_key {
@@ -102,6 +131,21 @@ static plim_status add_bytes(plim_load_plan *plan, const plim_stored_set *set, c
     return PLIM_OK;
 }
 
+/* Fill one placement. */
+static plim_status place(plim_load_plan *plan, plim_placement *p, const plim_skeleton *k,
+                         const plim_stored_set *set, const plim_plan_options *options,
+                         plim_error *err)
+{
+    const plim_stored *t = &set->tensors[p->stored];
+    plim_status status;
+    if ((status = type_of(plan, k, set, t, options, &p->dtype, err)) ||
+        (status = shape_rows(p, set, t, err)) ||
+        (status = choose_device(p, &k->slots[p->slot], options, err)))
+        return status;
+    p->use = use_of(k, &k->slots[p->slot]);
+    return add_bytes(plan, set, t, p->bytes, err);
+}
+
 /* Fill the placements in file order; a slot that is tied has none of its own. */
 static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k,
                                    const plim_stored_set *set, const plim_plan_options *options,
@@ -119,67 +163,12 @@ static plim_status list_placements(plim_load_plan *plan, const plim_skeleton *k,
     if (!status)
         plim_sort(keys, n, sizeof *keys, in_file_order);
     for (uint32_t i = 0; !status && i < n; i++) {
-        const plim_stored *t = &set->tensors[keys[i].stored];
-        plim_placement *p = &plan->placements[i];
-        *p = (plim_placement){.slot = keys[i].slot, .stored = keys[i].stored};
-        status = type_of(plan, k, set, t, options, &p->dtype, err);
-        if (status)
-            break;
-        p->form = form_of(t, p->dtype, options);
-        if (!plim_shape_bytes(&t->shape, p->dtype, &p->bytes))
-            status =
-                plim_fail_at(err, PLIM_E_LIMIT, (plim_where){set->files[t->file].path, t->name, -1},
-                             "too large for %s", plim_dtype_name(p->dtype));
-        else
-            status = add_bytes(plan, set, t, p->bytes, err);
+        plan->placements[i] = (plim_placement){.slot = keys[i].slot, .stored = keys[i].stored};
+        status = place(plan, &plan->placements[i], k, set, options, err);
     }
     plan->placement_count = n;
     plim_delete(plan->alloc, keys);
     return status;
-}
-
-/* Put one placement into the run it continues, or begin one. */
-static plim_run *run_for(plim_load_plan *plan, plim_run *open_map, plim_run *open_owned,
-                         const plim_stored *t, const plim_placement *p)
-{
-    plim_run *run = p->form == PLIM_FORM_MAPPED ? open_map : open_owned;
-    bool continues = run && run->file == t->file;
-    if (continues && p->form == PLIM_FORM_MAPPED)
-        continues = t->offset - (run->file_offset + run->bytes) <= MAX_GAP ||
-                    t->offset < run->file_offset + run->bytes;
-    if (continues)
-        return run;
-    run = &plan->runs[plan->run_count++];
-    *run = (plim_run){.form = p->form, .file = t->file, .file_offset = t->offset};
-    return run;
-}
-
-static plim_status list_runs(plim_load_plan *plan, const plim_stored_set *set, plim_error *err)
-{
-    plim_run *map = NULL, *owned = NULL;
-    plan->runs = plim_arena_new(&plan->arena, plan->placement_count, sizeof *plan->runs, err);
-    if (!plan->runs)
-        return err->code;
-    for (uint32_t i = 0; i < plan->placement_count; i++) {
-        plim_placement *p = &plan->placements[i];
-        const plim_stored *t = &set->tensors[p->stored];
-        plim_run *run = run_for(plan, map, owned, t, p);
-        if (p->form == PLIM_FORM_MAPPED) {
-            map = run;
-            p->offset = t->offset - run->file_offset;
-            uint64_t end = p->offset + p->bytes;
-            run->bytes = end > run->bytes ? end : run->bytes;
-        } else {
-            owned = run;
-            p->offset = (run->bytes + OWNED_ALIGN - 1) & ~(uint64_t)(OWNED_ALIGN - 1);
-            if (!plim_add_u64(p->offset, p->bytes, &run->bytes) || run->bytes > INT64_MAX)
-                return plim_fail(err, PLIM_E_LIMIT, "the weights are larger than any memory");
-        }
-        p->run = (uint32_t)(run - plan->runs);
-        run->first = run->count ? run->first : i;
-        run->count++;
-    }
-    return PLIM_OK;
 }
 
 static plim_status index_slots(plim_load_plan *plan, const plim_skeleton *k, plim_error *err)
@@ -201,13 +190,11 @@ plim_status plim_plan_place(plim_load_plan *plan, const plim_skeleton *k,
                             plim_error *err)
 {
     plim_status status;
+    /* The first block is a small one: large tables then lie in blocks of just their size. */
+    if (!plim_arena_new(&plan->arena, 1, 16, err))
+        return err->code;
     if ((status = choose_type(plan, k, set, options, err)) ||
-        (status = list_placements(plan, k, set, options, err)) ||
-        (status = list_runs(plan, set, err)))
+        (status = list_placements(plan, k, set, options, err)))
         return status;
-    plan->reader = PLIM_READER_MAP;
-    for (uint32_t i = 0; i < plan->run_count; i++)
-        if (plan->runs[i].form != PLIM_FORM_MAPPED)
-            plan->reader = PLIM_READER_BUFFERED;
     return index_slots(plan, k, err);
 }

@@ -1,60 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The waterline: what the plan will hold, what the kernel will call its peak, and what would make
- * it fit. */
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/num.h"
+ * The waterline: what the plan will hold and when, what the kernel will call its peak, and how long
+ * it will take. */
 #include "plan/plan.h"
 
 /* Handles, rows and tables beside the large buffers: of a session, and of each tensor. */
 #define SESSION_BYTES (64u << 10)
 #define SLOT_BYTES    256u
-
-/* What a configuration holds at its peak, beyond what is held already. */
-typedef struct demand {
-    uint64_t owned, mapped, staging, kv, scratch, other;
-} demand;
+#define STACK_BYTES   (320u << 10) /* of a thread that loads, its guard included */
 
 static uint64_t whole_pages(uint64_t bytes, uint64_t page)
 {
     return (bytes + page - 1) / page * page;
 }
 
-static plim_status too_large(plim_error *err)
-{
-    return plim_fail(err, PLIM_E_LIMIT,
-                     "the session is larger than any memory; choose a smaller context");
-}
-
-static plim_status session_demand(demand *d, plim_load_plan *plan, const plim_skeleton *k,
-                                  uint64_t page, plim_error *err)
+plim_status plim_plan_sessions(plim_demand *d, plim_load_plan *plan, const plim_skeleton *k,
+                               const plim_facts *facts, plim_error *err)
 {
     plim_scratch_layout layout;
-    uint64_t kv;
+    uint64_t kv = 0, page = facts->page_bytes;
+    d->other = (uint64_t)k->slot_count * SLOT_BYTES;
+    d->kv = d->scratch = 0;
     if (!k->family || !plan->sessions)
         return PLIM_OK;
-    if (!plim_kv_bytes(&k->spec, &plan->session, &kv) ||
-        !plim_scratch_plan(&k->spec, &plan->session, &layout))
-        return too_large(err);
-    if (kv > INT64_MAX / 64 || layout.total > INT64_MAX / 256)
-        return too_large(err);
-    plan->kv_bytes = whole_pages(kv, page);
-    plan->scratch_bytes = whole_pages(layout.total * sizeof(float), page);
-    if (!plim_mul_u64(plan->kv_bytes, plan->sessions, &d->kv) ||
-        !plim_mul_u64(plan->scratch_bytes, plan->sessions, &d->scratch))
-        return too_large(err);
+    bool ok = plim_kv_bytes(&k->spec, &plan->session, &kv) &&
+              plim_scratch_plan(&k->spec, &plan->session, &layout) && kv <= INT64_MAX / 64 &&
+              layout.total <= INT64_MAX / 256;
+    if (ok) {
+        plan->kv_bytes = whole_pages(kv, page);
+        plan->scratch_bytes = whole_pages(layout.total * sizeof(float), page);
+        ok = plim_mul_u64(plan->kv_bytes, plan->sessions, &d->kv) &&
+             plim_mul_u64(plan->scratch_bytes, plan->sessions, &d->scratch) &&
+             d->kv <= INT64_MAX / 4 && d->scratch <= INT64_MAX / 4;
+    }
+    if (!ok)
+        return plim_fail(err, PLIM_E_LIMIT,
+                         "the session is larger than any memory; choose a smaller context");
     d->other += ((uint64_t)k->spec.vocab * PLIM_SAMPLER_ENTRY_BYTES +
                  (uint64_t)plan->session.chunk * PLIM_ROW_BYTES + SESSION_BYTES) *
                 plan->sessions;
     return PLIM_OK;
 }
 
-static void weight_demand(demand *d, const plim_load_plan *plan, const plim_stored_set *set,
-                          uint64_t page)
+/* The old way holds the stored tensors of a file beside the model. */
+static uint64_t state_dict_bytes(const plim_load_plan *plan, const plim_stored_set *set,
+                                 uint64_t page)
 {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < plan->placement_count; i++)
+        sum += whole_pages(set->tensors[plan->placements[i].stored].bytes, page);
+    return sum;
+}
+
+plim_status plim_plan_demand(plim_demand *d, plim_load_plan *plan, const plim_skeleton *k,
+                             const plim_stored_set *set, const plim_facts *facts, plim_error *err)
+{
+    uint64_t page = facts->page_bytes;
+    *d = (plim_demand){0};
+    plim_status status = plim_plan_sessions(d, plan, k, facts, err);
+    if (status)
+        return status;
     for (uint32_t i = 0; i < plan->run_count; i++) {
         const plim_run *r = &plan->runs[i];
         if (r->form == PLIM_FORM_MAPPED)
@@ -62,91 +67,134 @@ static void weight_demand(demand *d, const plim_load_plan *plan, const plim_stor
         else
             d->owned += whole_pages(r->bytes, page);
     }
-    if (plan->reader != PLIM_READER_MAP)
-        d->staging = whole_pages((uint64_t)plan->staging_slots * PLIM_PIECE_BYTES, page);
-    for (uint32_t i = 0; plan->old_way && i < plan->placement_count; i++)
-        d->staging += whole_pages(set->tensors[plan->placements[i].stored].bytes, page);
+    d->other += (uint64_t)plan->run_count * PLIM_RUN_BYTES + plan->table_bytes;
+    if (plan->read_count) /* no more than these; the old way less */
+        d->load = PLIM_QUEUE_BYTES + (plan->load_threads - 1ull) * STACK_BYTES;
+    d->load += whole_pages(
+        (uint64_t)plan->staging_slots * (PLIM_STAGED_BYTES + 2 * PLIM_DIRECT_ALIGN), page);
+    if (plan->old_way)
+        d->load += state_dict_bytes(plan, set, page);
+    if (plan->ring_slots)
+        d->ring = PLIM_QUEUE_BYTES + whole_pages(plan->ring_slots * plan->ring_slot_bytes, page) +
+                  whole_pages(plan->ring_cast_bytes, page) +
+                  whole_pages(plan->ring_row_bytes, page);
+    return PLIM_OK;
 }
 
-static plim_status advise(plim_load_plan *plan, plim_error *err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static plim_status advise(plim_load_plan *plan, plim_error *err, const char *format, ...)
+uint64_t plim_demand_peak(const plim_demand *d)
 {
-    char line[300];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    plan->advice[plan->advice_count] = plim_arena_text(&plan->arena, line, strlen(line), err);
-    return plan->advice[plan->advice_count++] ? PLIM_OK : err->code;
+    uint64_t running = d->ring + d->kv + d->scratch;
+    return d->owned + d->mapped + d->other + (d->load > running ? d->load : running);
 }
 
-/* Advice is checked by the same sums: a narrower type, a shorter context, no second copy. */
-static plim_status give_advice(plim_load_plan *plan, const plim_skeleton *k, const demand *d,
-                               uint64_t fixed, uint64_t limit, uint64_t max_weights,
-                               plim_error *err)
+/* ---- seconds ---- */
+
+static int product_index(plim_dtype dtype)
 {
-    char text[32];
-    plan->advice = plim_arena_new(&plan->arena, 8, sizeof *plan->advice, err);
-    if (!plan->advice)
-        return err->code;
-    plim_status status = PLIM_OK;
-    uint64_t total = fixed + d->owned + d->mapped + d->staging + d->kv + d->scratch + d->other;
-    uint64_t without_copy = total - (plan->old_way ? d->staging : 0);
-    if (plan->old_way && (!limit || without_copy <= limit))
-        status = advise(plan, err, "--low-cpu-mem-usage true needs %s",
-                        plim_format_bytes(text, sizeof text, without_copy));
-    uint64_t weights = d->owned + d->mapped;
-    uint64_t half =
-        total - weights + weights / 2 + (uint64_t)plan->staging_slots * PLIM_PIECE_BYTES;
-    bool weights_fit = !max_weights || weights / 2 <= max_weights;
-    if (!status && k->family && plan->dtype == PLIM_F32 && (!limit || half <= limit) && weights_fit)
-        status = advise(plan, err, "--dtype bfloat16 needs %s",
-                        plim_format_bytes(text, sizeof text, half));
-    uint64_t rest = total - d->kv;
-    if (!status && d->kv && limit && total > limit && rest < limit) {
-        uint64_t per_position = d->kv / plan->session.context;
-        uint64_t positions = per_position ? (limit - rest) / per_position : 0;
-        if (positions > 0)
-            status = advise(plan, err, "--context %llu fits: the KV of %u positions takes %s",
-                            (unsigned long long)positions, plan->session.context,
-                            plim_format_bytes(text, sizeof text, d->kv));
+    return dtype == PLIM_F32 ? 0 : dtype == PLIM_F16 ? 1 : 2;
+}
+
+/* Seconds for a range of a file: what of it is in the page cache comes from there, where a way of
+ * reading looks there at all. */
+static double read_seconds(const plim_facts *facts, plim_reader how, uint32_t file, uint64_t offset,
+                           uint64_t bytes)
+{
+    const plim_speeds *s = &facts->speeds;
+    const plim_file_facts *f = facts->files ? &facts->files[file] : NULL;
+    double seconds = 0;
+    for (uint64_t n; bytes; offset += n, bytes -= n) {
+        size_t window = (size_t)(offset / PLIM_WINDOW_BYTES);
+        double warm = 0;
+        n = PLIM_WINDOW_BYTES - offset % PLIM_WINDOW_BYTES;
+        n = n < bytes ? n : bytes;
+        if (how != PLIM_READER_DIRECT && f && f->windows && window < f->window_count)
+            warm = f->windows[window] / 100.0;
+        double cached = how == PLIM_READER_MAP ? 0 : warm; /* a map copies nothing */
+        seconds += (double)n * ((1 - warm) / s->disk + cached / s->cached);
     }
-    if (!status && limit && total > limit)
-        status = advise(plan, err, "--memory %llu (%s) would hold it as asked for",
-                        (unsigned long long)((total + 0xfffff) & ~0xfffffull),
-                        plim_format_bytes(text, sizeof text, total));
-    return status;
+    return seconds;
 }
 
-plim_status plim_plan_predict(plim_load_plan *plan, const plim_skeleton *k,
-                              const plim_stored_set *set, const plim_plan_options *options,
-                              const plim_facts *facts, const plim_held *held, plim_error *err)
+static double load_seconds(const plim_load_plan *plan, const plim_facts *facts)
 {
-    demand d = {.other = (uint64_t)k->slot_count * SLOT_BYTES};
-    plim_status status = session_demand(&d, plan, k, facts->page_bytes, err);
-    if (status)
-        return status;
-    weight_demand(&d, plan, set, facts->page_bytes);
+    const plim_speeds *s = &facts->speeds;
+    double seconds = 0, fresh = 0;
+    if (s->disk <= 0 || s->cached <= 0 || s->commit <= 0)
+        return 0;
+    for (size_t i = 0; plan->reads && i < plan->read_count; i++) {
+        const plim_read *r = &plan->reads[i];
+        seconds += read_seconds(facts, r->how, r->file, r->offset, r->bytes);
+    }
+    for (uint32_t i = 0; i < plan->run_count; i++)
+        fresh += plan->runs[i].form == PLIM_FORM_OWNED ? (double)plan->runs[i].bytes : 0;
+    fresh /= s->commit;
+    return seconds > fresh ? seconds : fresh; /* they overlap */
+}
+
+/* Of a pass over what streams; rows that are looked up are read past the cache or are small. */
+static double stream_seconds(const plim_load_plan *plan, const plim_facts *facts)
+{
+    double seconds = 0;
+    uint64_t rows = plan->streamed_bytes;
+    for (uint32_t i = 0; i < plan->tile_count; i++) {
+        const plim_tile *t = &plan->tiles[i];
+        seconds += read_seconds(facts, plan->stream_how, t->file, t->offset, t->bytes);
+        rows -= t->bytes;
+    }
+    return seconds + (double)rows / facts->speeds.disk;
+}
+
+/* Of a new token with half of the context behind it: max(products, reading). */
+static double token_seconds(const plim_load_plan *plan, const plim_skeleton *k,
+                            const plim_facts *facts)
+{
+    const plim_speeds *s = &facts->speeds;
+    double compute = 0;
+    if (!k->family)
+        return 0;
+    for (uint32_t i = 0; i < k->slot_count; i++) {
+        const plim_placement *p = &plan->placements[plan->placement_of_slot[i]];
+        plim_role role = k->slots[i].role;
+        if (p->rows < 2 || role == PLIM_ROLE_EMBED || role == PLIM_ROLE_POSITION)
+            continue;
+        bool in_out = role != PLIM_ROLE_HEAD && k->spec.layout == PLIM_IN_OUT;
+        const double *speeds = in_out ? s->product_in_out : s->product_out_in;
+        double speed = speeds[product_index(p->dtype)];
+        if (speed <= 0)
+            return 0;
+        compute += (double)p->bytes / speed;
+    }
+    double kv_speed = s->product_out_in[product_index(plan->session.kv_dtype)];
+    if (kv_speed > 0 && plan->sessions)
+        compute += (double)plan->kv_bytes / 2 / kv_speed;
+    if (!plan->streamed_bytes)
+        return compute;
+    if (s->disk <= 0 || s->cached <= 0)
+        return 0;
+    double reading = stream_seconds(plan, facts);
+    return reading > compute ? reading : compute;
+}
+
+void plim_plan_predict(plim_load_plan *plan, const plim_skeleton *k, const plim_demand *d,
+                       const plim_plan_options *options, const plim_facts *facts,
+                       const plim_held *held)
+{
+    uint64_t staging = d->load > d->ring ? d->load : d->ring, all = plim_demand_peak(d);
     for (int i = 0; i < PLIM_MEM_COUNT; i++)
         plan->category[i] = held->category[i];
-    plan->category[PLIM_MEM_WEIGHTS] += d.owned + d.mapped;
-    plan->category[PLIM_MEM_STAGING] += d.staging;
-    plan->category[PLIM_MEM_KV] += d.kv;
-    plan->category[PLIM_MEM_ACTIVATIONS] += d.scratch;
-    plan->category[PLIM_MEM_OTHER] += d.other;
-    uint64_t anonymous = d.owned + d.staging + d.kv + d.scratch + d.other;
-    plan->anonymous = held->anonymous + anonymous;
-    plan->mapped = held->mapped + d.mapped;
+    plan->category[PLIM_MEM_WEIGHTS] += d->owned + d->mapped;
+    plan->category[PLIM_MEM_STAGING] += staging;
+    plan->category[PLIM_MEM_KV] += d->kv;
+    plan->category[PLIM_MEM_ACTIVATIONS] += d->scratch;
+    plan->category[PLIM_MEM_OTHER] += d->other;
+    plan->anonymous = held->anonymous + all - d->mapped;
+    plan->mapped = held->mapped + d->mapped;
     plan->line = facts->baseline + plan->anonymous + plan->mapped;
-    plan->predicted_peak = facts->rss + anonymous + d.mapped;
+    plan->predicted_peak = facts->rss + all;
     if (plan->predicted_peak < facts->peak)
         plan->predicted_peak = facts->peak;
-    bool weights_fit = !options->max_weights || d.owned + d.mapped <= options->max_weights;
+    bool weights_fit = !options->max_weights || d->owned + d->mapped <= options->max_weights;
     plan->fits = weights_fit && (!facts->memory_limit || plan->line <= facts->memory_limit);
-    if (plan->fits)
-        return PLIM_OK;
-    uint64_t fixed = facts->baseline + held->anonymous + held->mapped;
-    return give_advice(plan, k, &d, fixed, facts->memory_limit, options->max_weights, err);
+    plan->load_seconds = load_seconds(plan, facts);
+    plan->token_seconds = token_seconds(plan, k, facts);
 }

@@ -6,6 +6,8 @@
 #ifndef PLIM_TENSOR_WEIGHT_H
 #define PLIM_TENSOR_WEIGHT_H
 
+#include <stdatomic.h>
+
 #include "tensor/dtype.h"
 
 typedef enum plim_layout {
@@ -22,6 +24,8 @@ typedef struct plim_weight {
     uint64_t rows, cols;                  /* as stored, of the slice; a vector is one row */
     uint32_t part[PLIM_WEIGHT_MAX_PARTS]; /* tensors of the skeleton it consists of; PLIM_NO_PART */
     uint64_t first_row;                   /* of the slice, in the stored tensor */
+    bool by_row;                          /* looked up row by row: of those that are read by
+                                             themselves, one at a time is acquired */
 } plim_weight;
 
 static inline uint64_t plim_weight_inputs(const plim_weight *w)
@@ -42,11 +46,18 @@ typedef struct plim_extent {
     void *cookie;     /* of the source */
 } plim_extent;
 
-/* Where extents come from.  acquire gives an extent that begins at `row` and holds at least one
- * row, up to `want` of them, aligned to its element; every acquire is followed by one release. Both
- * are called by one thread per session at a time, but by several sessions at once. */
+/* Where extents come from.  A pass begins and ends; in between, acquire gives an extent that begins
+ * at `row` and holds at least one row, up to `want` of them, aligned to its element; every acquire
+ * is followed by one release before the next.  Matrices are acquired in the order of the model's
+ * slots, each from its first row to its last, the output head last and `head_rounds` times. All are
+ * called by one thread per session at a time, but by several sessions at once.
+ * begin: CHANGED, IO, CANCELLED; `cancel` (may be NULL) is watched until end.  `ok`: the pass went
+ * through. */
 typedef struct plim_extent_source plim_extent_source;
 struct plim_extent_source {
+    plim_status (*begin)(plim_extent_source *self, unsigned head_rounds, const atomic_bool *cancel,
+                         plim_error *err);
+    void (*end)(plim_extent_source *self, bool ok);
     plim_status (*acquire)(plim_extent_source *self, const plim_weight *weight, uint64_t row,
                            uint64_t want, plim_extent *out, plim_error *err);
     void (*release)(plim_extent_source *self, plim_extent *extent);

@@ -395,7 +395,8 @@ static void test_refusals(void **state)
                  {"{\"\": \"cpu\"}", "{\"cpu\": \"1GiB\"}", PLIM_OK},
                  {"{\"model\": \"cuda:0\"}", NULL, PLIM_E_UNSUP},
                  {"cuda", NULL, PLIM_E_UNSUP},
-                 {"disk", NULL, PLIM_E_UNSUP},
+                 {"disk", NULL, PLIM_OK},
+                 {"{\"model\": \"cpu\"}", NULL, PLIM_E_USAGE}, /* nothing covers lm_head */
                  {"sideways", NULL, PLIM_E_USAGE},
                  {"{\"\": \"cpu\"", NULL, PLIM_E_USAGE},
                  {NULL, "{\"cpu\": \"lots\"}", PLIM_E_USAGE},

@@ -111,8 +111,8 @@ static void what_may_be_opened(void **state)
     static const struct {
         const char *name;
         bool file, folder;
-    } found[] = {{"to-plain", true, false},  {"plain", true, false},    {".", false, true},
-                 {"fifo", false, false},     {"missing", false, false}, {"missing/x", false, false},
+    } found[] = {{"to-plain", true, false}, {"plain", true, false},    {".", false, true},
+                 {"fifo", false, false},    {"missing", false, false}, {"missing/x", false, false},
                  {"plain/x", false, false}};
     for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
         bool is;
@@ -169,7 +169,8 @@ static void changing(void **state)
     (void)state;
     plim_file file;
     plim_error err;
-    const char *path = in("changing");
+    char path[128]; /* of its own: in() has few */
+    snprintf(path, sizeof path, "%s", in("changing"));
     put(path, "0123456789");
     assert_int_equal(plim_file_open(&file, path, &err), PLIM_OK);
     assert_int_equal(plim_file_check(&file, path, &err), PLIM_OK);
@@ -192,18 +193,122 @@ static void changing(void **state)
     assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_CHANGED);
     plim_file_close(&file);
 
-    /* another file under the name: the open one is what it was, by name it is not */
+    /* status alone: a time set back, an owner, a mode */
+    plim_file_close(&file);
+    struct stat st;
     assert_int_equal(plim_file_open(&file, path, &err), PLIM_OK);
-    put(in("other"), "123456789");
-    assert_int_equal(rename(in("other"), path), 0);
     assert_int_equal(plim_file_check(&file, path, &err), PLIM_OK);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(file.identity.ctime_seconds, st.st_ctim.tv_sec);
+    assert_int_equal(file.identity.ctime_nanoseconds, st.st_ctim.tv_nsec);
+    usleep(20000); /* the clock of a file system moves in steps */
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_CHANGED);
+    assert_non_null(strstr(err.message, "touched while in use"));
     plim_file_close(&file);
     assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_CHANGED);
-    assert_non_null(strstr(err.message, "another file"));
+
+    /* another file under the name, of the same size and age or not */
+    for (int open_now = 0; open_now < 2; open_now++) {
+        assert_int_equal(plim_file_open(&file, path, &err), PLIM_OK);
+        if (!open_now)
+            plim_file_close(&file);
+        put(in("other"), "123456789");
+        assert_int_equal(rename(in("other"), path), 0);
+        assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_CHANGED);
+        assert_string_equal(err.file, path);
+        assert_non_null(strstr(err.message, "another file has taken this name"));
+        plim_file_close(&file);
+    }
+    /* renamed away, deleted, and a link that leads elsewhere */
+    assert_int_equal(plim_file_open(&file, path, &err), PLIM_OK);
+    assert_int_equal(rename(path, in("other")), 0);
+    assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_CHANGED);
+    assert_non_null(strstr(err.message, "was renamed away while in use"));
+    assert_int_equal(unlink(in("other")), 0);
+    assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_CHANGED);
+    assert_non_null(strstr(err.message, "was deleted while in use"));
+    plim_file_close(&file);
+    put(in("blob-a"), "same");
+    put(in("blob-b"), "same");
+    assert_int_equal(symlink("blob-a", path), 0);
+    assert_int_equal(plim_file_open(&file, path, &err), PLIM_OK);
+    assert_int_equal(plim_file_check(&file, path, &err), PLIM_OK);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("blob-b", path), 0);
+    assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_CHANGED);
+    assert_non_null(strstr(err.message, "another file has taken this name"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("changing", path), 0); /* to itself */
+    assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_IO);
+    assert_non_null(strstr(err.message, "cannot be examined"));
+    plim_file_close(&file);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(plim_file_check(&file, path, &err), PLIM_E_CHANGED);
     assert_non_null(strstr(err.message, "gone"));
     assert_int_equal(plim_file_check(&file, path, NULL), PLIM_E_CHANGED);
+}
+
+static void reading_at_a_descriptor(void **state)
+{
+    (void)state;
+    plim_file file;
+    plim_error err;
+    int fd;
+    _Alignas(4096) char block[4096];
+    size_t got = 99;
+    uint64_t resident = 1;
+    char path[128];
+    snprintf(path, sizeof path, "%s", in("direct"));
+    put(path, "0123456789");
+    assert_int_equal(plim_file_open(&file, path, &err), PLIM_OK);
+    assert_int_equal(plim_fd_read(file.fd, block, 4, 8, false, &got), 0);
+    assert_int_equal(got, 2);
+    assert_memory_equal(block, "89", 2);
+    assert_int_equal(plim_fd_read(file.fd, block, 4, UINT64_MAX, false, &got), 0);
+    assert_int_equal(got, 0);
+    assert_int_equal(plim_fd_read(-1, block, 4, 0, false, &got), EBADF);
+    assert_int_equal(got, 0);
+    int failed = plim_fd_read(file.fd, block, 10, 0, true, &got);
+    assert_true(failed == 0 || failed == EOPNOTSUPP || failed == EINVAL || failed == ENOSYS);
+    assert_int_equal(got, failed ? 0 : 10);
+
+    /* renamed: its descriptor leads there */
+    assert_int_equal(rename(path, in("moved")), 0);
+    bool direct = plim_file_open_direct(&fd, &file, path);
+    assert_int_equal(direct, fd >= 0);
+    if (direct) {
+        assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, O_DIRECT);
+        assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+        if (plim_fd_read(fd, block, sizeof block, 0, false, &got) == 0) {
+            assert_int_equal(got, 10);
+            assert_memory_equal(block, "0123456789", 10);
+        }
+    } else {
+        print_message("O_DIRECT is refused here\n");
+    }
+    plim_fd_close(&fd);
+    assert_int_equal(fd, -1);
+    plim_fd_close(&fd);
+    if (plim_fd_resident(file.fd, 0, 10, &resident))
+        assert_true(resident <= 10);
+    assert_int_equal(plim_fd_resident(file.fd, 0, 0, &resident), true);
+    assert_int_equal(resident, 0);
+    assert_int_equal(plim_fd_resident(-1, 0, 10, &resident), false);
+    unsigned memory = 7, offset = 7;
+    assert_int_equal(plim_fd_direct_align(-1, &memory, &offset), false);
+    assert_int_equal(memory, 0);
+    assert_int_equal(offset, 0);
+    plim_file_close(&file);
+    /* by name, and only the file that it was */
+    assert_int_equal(plim_file_open(&file, in("moved"), &err), PLIM_OK);
+    plim_file_close(&file);
+    assert_int_equal(plim_file_open_direct(&fd, &file, in("moved")), direct);
+    plim_fd_close(&fd);
+    put(in("another"), "x");
+    assert_false(plim_file_open_direct(&fd, &file, in("another")));
+    assert_int_equal(fd, -1);
+    assert_false(plim_file_open_direct(&fd, &file, NULL));
 }
 
 static void slurping(void **state)
@@ -399,6 +504,7 @@ int main(void)
         cmocka_unit_test(what_may_be_opened),
         cmocka_unit_test(reading),
         cmocka_unit_test(changing),
+        cmocka_unit_test(reading_at_a_descriptor),
         cmocka_unit_test(slurping),
         cmocka_unit_test(joining),
         cmocka_unit_test(inside),

@@ -109,30 +109,32 @@ class BadInputs(Case):
         self.assertFalse((self.folder / "o").exists())
 
     def test_memory_too_small(self):
-        for memory in ("1", "1MiB", "3MiB", "6MiB"):
+        for memory, place in (("1", "auto"), ("1MiB", "auto"), ("3MiB", "disk"), ("6MiB", "cpu")):
             for command in (["run", MODEL, "-p", "x"], ["load", MODEL],
                             ["logits", MODEL, "-p", "x", "-o", str(self.folder / "o")]):
-                error = self.fails(3, "BUDGET", *command, "--memory", memory)
+                error = self.fails(3, "BUDGET", *command, "--memory", memory, "--device-map", place)
                 self.assertIn("does not fit", error["message"])
                 self.assertIn("what would fit: ", error["message"])
         self.assertEqual(list(self.folder.iterdir()), [])
-        plan = self.run_program("plan", MODEL, "--memory", "6MiB", "--json")
+        plan = self.run_program("plan", MODEL, "--memory", "6MiB", "--device-map", "cpu", "--json")
         self.assertEqual((plan.code, plan.json["fits"], plan.json["error"]["code"]), (3, False, "BUDGET"))
         self.assertEqual(plan.json["limit"], 6 << 20)
-        self.assertEqual(self.run_program("plan", MODEL, "--memory", "6MiB").code, 3)
+        self.assertEqual(self.run_program("plan", MODEL, "--memory", "6MiB", "--device-map", "cpu").code, 3)
 
     def test_what_would_fit_fits(self):
         for command in (["load", MODEL], ["run", MODEL, "-p", "ROMEO:"],
                         ["logits", MODEL, "-p", "ROMEO:", "-o", str(self.folder / "o")]):
-            for line in ("1MiB",) if SANITIZED else ("1MiB", "5MiB", "7MiB"):
-                advice = self.fails(3, "BUDGET", *command, "--memory", line)["message"]
-                size = advice.split("--memory ")[1].split()[0]
-                self.assertEqual(self.run_program(*command, "--memory", size).code, 0, advice)
+            lines = (("1MiB", "auto"), ("5MiB", "auto"), ("5MiB", "cpu"), ("7MiB", "cpu"))
+            for line, place in lines[:1] if SANITIZED else lines:
+                advice = self.fails(3, "BUDGET", *command, "--memory", line, "--device-map", place)["message"]
+                for size in (part.split()[0] for part in advice.split("--memory ")[1:]):
+                    self.assertEqual(self.run_program(*command, "--memory", size).code, 0, advice)
 
     def test_a_refusal_speaks_of_this_run(self):
         """The peak that is named is that of the prompt and the new tokens, not of a context of another length."""
         def peak(memory, *options):
-            message = self.fails(3, "BUDGET", *options, "--memory", memory)["message"]
+            message = self.fails(3, "BUDGET", *options, "--memory", memory,
+                                 "--device-map", "cpu")["message"]
             return float(message.split("the peak would be ")[1].split(" MiB,")[0])
         if SANITIZED:
             self.skipTest("the sanitizer's own memory is in every figure")
@@ -184,7 +186,8 @@ class BadInputs(Case):
     def test_at_file(self):
         path = self.folder / "memory.json"
         path.write_text('{"cpu": "1KiB"}')
-        self.fails(3, "BUDGET", "load", MODEL, "--max-memory", f"@{path}")
+        error = self.fails(3, "BUDGET", "load", MODEL, "--max-memory", f"@{path}")
+        self.assertIn("does not fit below the --max-memory", error["message"])
         path.write_text('{"cpu": "1GiB"}')
         self.assertEqual(self.run_program("load", MODEL, "--max-memory", f"@{path}").code, 0)
         path.write_bytes(b'{"cpu": "1GiB"}\0')

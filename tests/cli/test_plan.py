@@ -35,17 +35,22 @@ class Plan(Case):
         """Whatever fits stays below its line; what does not is refused before anything is loaded."""
         model = self.synth(dtype="float32", n_layer=4)
         need = self.run_program("plan", model, "--json", "--context", "64").json["memory"]["predicted_peak"]
-        fitted = refused = 0
-        for line in range(need - 2 * MIB, need + 3 * MIB, MIB // 2):
-            done = self.run_program("load", model, "--json", "--context", "64", "--memory", str(line))
-            if done.code == 0:
-                fitted += 1
-                self.assertLessEqual(done.json["memory"]["peak"], line + 256 * 1024)  # the kernel counts in batches
+        for place in ("cpu", "auto"):
+            fitted = refused = 0
+            for line in range(need - 6 * MIB, need + 3 * MIB, MIB // 2):
+                done = self.run_program("load", model, "--json", "--context", "64", "--memory", str(line),
+                                        "--device-map", place)
+                if done.code == 0:
+                    fitted += 1
+                    self.assertLessEqual(done.json["memory"]["peak"], line + 256 * 1024)  # the kernel counts in batches
+                else:
+                    refused += 1
+                    self.assertEqual((done.code, done.json["error"]["code"]), (3, "BUDGET"))
+            self.assertGreater(fitted, 2)
+            if place == "cpu":
+                self.assertGreater(refused, 2)
             else:
-                refused += 1
-                self.assertEqual((done.code, done.json["error"]["code"]), (3, "BUDGET"))
-        self.assertGreater(fitted, 2)
-        self.assertGreater(refused, 2)
+                self.assertEqual(refused, 0)
 
 
 if __name__ == "__main__":

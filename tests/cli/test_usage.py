@@ -66,7 +66,7 @@ class Usage(Case):
                    "load", MISSING, "--low-cpu-mem-usage", "maybe")
         self.usage("--dtype: want one of auto, float32, bfloat16, float16 (int8, int4: not yet), found 'int64'",
                    "load", MISSING, "--dtype", "int64")
-        self.usage("--reader: want one of auto, map, buffered (direct: not yet), found 'slow'",
+        self.usage("--reader: want one of auto, map, buffered, direct, found 'slow'",
                    "load", MISSING, "--reader", "slow")
         self.usage("--kv-dtype: want one of auto, float32, float16, bfloat16, found 'int8'",
                    "load", MISSING, "--kv-dtype", "int8")
@@ -92,8 +92,8 @@ class Usage(Case):
             error = self.fails(1, "UNSUP", command, MODEL)
             self.assertEqual(error["message"], f"'{command}' is not there yet")
         self.assertIn("not there yet", self.fails(1, "UNSUP", "load", MODEL, "--dtype", "int4")["message"])
-        self.fails(1, "UNSUP", "load", MODEL, "--reader", "direct")
-        self.fails(1, "UNSUP", "load", MODEL, "--device-map", "disk")
+        for device_map in ("cuda", "cuda:1", "0", '{"": 0}', '{"model": "cuda:0"}', '{"": "mps"}', '{"": "meta"}'):
+            self.assertIn("device_map", self.fails(1, "UNSUP", "load", MODEL, "--device-map", device_map)["message"])
 
     def test_forms_of_options(self):
         want = self.run_program("run", MODEL, "--prompt", "ROMEO:", "--max-new-tokens", "5").raw
@@ -121,6 +121,8 @@ class Usage(Case):
             self.assertTrue(text.startswith(f"usage: plimsoll {command} "), text)
             self.assertEqual(self.run_program(command, "--help").out, text)
             self.assertLessEqual(max(map(len, text.splitlines())), 90)
+        lines = self.run_program("help", "environment").out.splitlines()
+        self.assertLessEqual(max(map(len, lines)), 110)
         for name in ["HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HOME"]:
             self.assertIn(f"  {name} ", self.run_program("help", "environment").out)
         self.fails(2, "USAGE", "help", "frobnicate")

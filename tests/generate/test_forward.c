@@ -128,8 +128,24 @@ typedef struct stingy {
     plim_extent_source source; /* first */
     plim_extent_source *base;
     uint64_t rows;
-    size_t acquired, open;
+    size_t acquired, open, passes;
 } stingy;
+
+static plim_status stingy_begin(plim_extent_source *self, unsigned head_rounds,
+                                const atomic_bool *cancel, plim_error *err)
+{
+    (void)head_rounds;
+    (void)cancel;
+    (void)err;
+    ((stingy *)self)->passes++;
+    return PLIM_OK;
+}
+
+static void stingy_end(plim_extent_source *self, bool ok)
+{
+    (void)ok;
+    ((stingy *)self)->passes--;
+}
 
 static plim_status stingy_acquire(plim_extent_source *self, const plim_weight *weight, uint64_t row,
                                   uint64_t want, plim_extent *out, plim_error *err)
@@ -210,7 +226,12 @@ static void test_extents(void **state)
         rig_open(&r, models[m], 2, PLIM_AUTO, PLIM_CPU_ALL);
         float *whole = logits_of(&r, 40, 16);
         for (size_t i = 0; i < 3; i++) {
-            stingy s = {{stingy_acquire, stingy_release}, r.engine.source, rows[i], 0, 0};
+            stingy s = {{stingy_begin, stingy_end, stingy_acquire, stingy_release},
+                        r.engine.source,
+                        rows[i],
+                        0,
+                        0,
+                        0};
             plim_engine kept = r.engine;
             r.engine.source = &s.source;
             float *parts = logits_of(&r, 40, 16);
@@ -218,6 +239,7 @@ static void test_extents(void **state)
             same_bits(&r, whole, parts, 40);
             assert_true(s.acquired > 0);
             assert_int_equal(s.open, 0);
+            assert_int_equal(s.passes, 0); /* each that began has ended */
             free(parts);
         }
         free(whole);

@@ -141,11 +141,11 @@ static void test_peaks_as_predicted(void **state)
         plim_reader reader;
         plim_dtype dtype;
         int low;
-    } cases[] = {{PLIM_READER_MAP, PLIM_AUTO, 1},
-                 {PLIM_READER_BUFFERED, PLIM_AUTO, 1},
-                 {PLIM_READER_AUTO, PLIM_BF16, 1},
+    } cases[] = {{PLIM_READER_MAP, PLIM_AUTO, 1},    {PLIM_READER_BUFFERED, PLIM_AUTO, 1},
+                 {PLIM_READER_DIRECT, PLIM_AUTO, 1}, {PLIM_READER_AUTO, PLIM_BF16, 1},
+                 {PLIM_READER_DIRECT, PLIM_BF16, 1}, {PLIM_READER_BUFFERED, PLIM_F16, 1},
                  {PLIM_READER_AUTO, PLIM_AUTO, 0}};
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         plim_error err;
         plim_process_memory after;
         plim_load_report report;
@@ -207,9 +207,11 @@ static void test_budget(void **state)
     ok(plim_process_memory_read(&now, &err), &err);
     plim_context *c = open_context(now.rss + (20 << 20)); /* the weights take 50 MB */
     plim_model_options o = options(PLIM_READER_AUTO, PLIM_AUTO, 1);
+    o.device_map = "cpu"; /* "auto" would stream */
     assert_int_equal(plim_model_open(&m, c, model_path, &o, &err), PLIM_E_BUDGET);
     assert_null(m);
     assert_non_null(strstr(err.message, "does not fit"));
+    assert_non_null(strstr(err.message, "--device-map auto"));
     close_context(c);
 }
 

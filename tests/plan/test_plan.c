@@ -1,116 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plan is pure: from made-up facts to types, forms, reads, the waterline and advice, without a
- * byte of weights. */
+ * The plan is pure: from made-up facts to types, forms, reads and the waterline, without a byte of
+ * weights. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
-#include "plan/plan.h"
-#include "temp.h"
+#include "fixture.h"
 
-/* A Llama of one layer: hidden 8, 2 heads of 4, inner 12, vocabulary 10; tensors of `dtype` one
- * after the other, moved by `shift` bytes of a leading U8 tensor. */
-static const char *write_model(const temp_folder *t, const char *dtype, size_t elem, size_t shift,
-                               const char *config)
+#define TINY                                                                                       \
+    "{\"model_type\": \"llama\", \"vocab_size\": 10, \"hidden_size\": 8, \"num_hidden_layers\": "  \
+    "1, \"num_attention_heads\": 2, \"intermediate_size\": 12, \"max_position_embeddings\": 64, "  \
+    "\"tie_word_embeddings\": true"
+
+static const char *const tiny = TINY "}";
+static const lying f32 = {.dtype = PLIM_F32}, bf16 = {.dtype = PLIM_BF16};
+
+static plim_status try_plan(made *m, plim_error *err)
 {
-    static const struct {
-        const char *name;
-        size_t rows, cols;
-    } tensors[] = {{"model.embed_tokens.weight", 10, 8},
-                   {"model.layers.0.input_layernorm.weight", 8, 0},
-                   {"model.layers.0.self_attn.q_proj.weight", 8, 8},
-                   {"model.layers.0.self_attn.k_proj.weight", 8, 8},
-                   {"model.layers.0.self_attn.v_proj.weight", 8, 8},
-                   {"model.layers.0.self_attn.o_proj.weight", 8, 8},
-                   {"model.layers.0.post_attention_layernorm.weight", 8, 0},
-                   {"model.layers.0.mlp.gate_proj.weight", 12, 8},
-                   {"model.layers.0.mlp.up_proj.weight", 12, 8},
-                   {"model.layers.0.mlp.down_proj.weight", 8, 12},
-                   {"model.norm.weight", 8, 0}};
-    char header[4096];
-    size_t used = (size_t)snprintf(header, sizeof header, "{"), at = 0;
-    if (shift) {
-        used += (size_t)snprintf(
-            header + used, sizeof header - used,
-            "\"odd\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[0,%zu]},", shift, shift);
-        at = shift;
-    }
-    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
-        size_t bytes = tensors[i].rows * (tensors[i].cols ? tensors[i].cols : 1) * elem;
-        char shape[32];
-        snprintf(shape, sizeof shape, tensors[i].cols ? "[%zu,%zu]" : "[%zu]", tensors[i].rows,
-                 tensors[i].cols);
-        used +=
-            (size_t)snprintf(header + used, sizeof header - used,
-                             "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
-                             i ? "," : "", tensors[i].name, dtype, shape, at, at + bytes);
-        at += bytes;
-    }
-    used += (size_t)snprintf(header + used, sizeof header - used, "}");
-    while (used % 8)
-        header[used++] = ' ';
-    header[used] = 0;
-    char text[600];
-    snprintf(
-        text, sizeof text,
-        "{\"model_type\": \"llama\", \"vocab_size\": 10, \"hidden_size\": 8, "
-        "\"num_hidden_layers\": 1, "
-        "\"num_attention_heads\": 2, \"intermediate_size\": 12, \"max_position_embeddings\": 64, "
-        "\"tie_word_embeddings\": true%s}",
-        config);
-    temp_text(t, "config.json", text);
-    return temp_safetensors(t, "model.safetensors", header, at);
-}
-
-typedef struct planned {
-    temp_folder folder;
-    plim_stored_set *stored;
-    plim_skeleton *skeleton;
     plim_load_plan *plan;
-} planned;
-
-static plim_plan_options defaults(void)
-{
-    return (plim_plan_options){.low_cpu_mem_usage = true, .sessions = 1};
-}
-
-static plim_facts machine(uint64_t limit)
-{
-    return (plim_facts){.page_bytes = 4096,
-                        .threads = 2,
-                        .memory_limit = limit,
-                        .baseline = 1000000,
-                        .rss = 1100000,
-                        .peak = 1200000};
-}
-
-static plim_status plan_model(planned *p, const char *dtype, size_t elem, size_t shift,
-                              const char *config, const plim_plan_options *options,
-                              const plim_facts *facts, plim_error *err)
-{
-    plim_held held = {.anonymous = 5000};
-    held.category[PLIM_MEM_METADATA] = 5000;
-    *p = (planned){.folder = temp_open()};
-    write_model(&p->folder, dtype, elem, shift, config);
-    plim_checkpoint_where where = {p->folder.path, NULL, NULL};
-    const plim_alloc *alloc = plim_alloc_system();
-    assert_int_equal(plim_stored_open(&p->stored, alloc, &where, NULL, err), PLIM_OK);
-    assert_int_equal(
-        plim_skeleton_open(&p->skeleton, alloc, temp_path(&p->folder, "config.json"), err),
-        PLIM_OK);
-    assert_int_equal(plim_skeleton_match(p->skeleton, p->stored, NULL, err), PLIM_OK);
-    return plim_load_plan_open(&p->plan, alloc, p->skeleton, p->stored, options, facts, &held, err);
-}
-
-static void done(planned *p)
-{
-    plim_load_plan_close(&p->plan);
-    plim_skeleton_close(&p->skeleton);
-    plim_stored_close(&p->stored);
-    temp_close(&p->folder);
+    plim_status status = plim_load_plan_open(&plan, plim_alloc_system(), m->skeleton, &m->set,
+                                             &m->options, &m->facts, &m->held, err);
+    plim_load_plan_close(&plan);
+    return status;
 }
 
 /* ---- types ---- */
@@ -124,137 +40,277 @@ static void test_types(void **state)
         plim_dtype want, kv;
         plim_form form;
     } cases[] = {
-        {PLIM_AUTO, "", PLIM_F32, PLIM_F32, PLIM_FORM_MAPPED}, /* what is stored */
-        {PLIM_AUTO, ", \"torch_dtype\": \"float32\"", PLIM_F32, PLIM_F32, PLIM_FORM_MAPPED},
-        {PLIM_AUTO, ", \"torch_dtype\": \"bfloat16\"", PLIM_BF16, PLIM_F16, PLIM_FORM_OWNED},
-        {PLIM_AUTO, ", \"dtype\": \"float16\"", PLIM_F16, PLIM_F16, PLIM_FORM_OWNED},
-        {PLIM_F32, ", \"dtype\": \"float16\"", PLIM_F32, PLIM_F32, PLIM_FORM_MAPPED},
-        {PLIM_BF16, "", PLIM_BF16, PLIM_F16, PLIM_FORM_OWNED},
+        {PLIM_AUTO, TINY "}", PLIM_F32, PLIM_F32, PLIM_FORM_MAPPED}, /* what is stored */
+        {PLIM_AUTO, TINY ", \"torch_dtype\": \"float32\"}", PLIM_F32, PLIM_F32, PLIM_FORM_MAPPED},
+        {PLIM_AUTO, TINY ", \"torch_dtype\": \"bfloat16\"}", PLIM_BF16, PLIM_F16, PLIM_FORM_OWNED},
+        {PLIM_AUTO, TINY ", \"dtype\": \"float16\"}", PLIM_F16, PLIM_F16, PLIM_FORM_OWNED},
+        {PLIM_F32, TINY ", \"dtype\": \"float16\"}", PLIM_F32, PLIM_F32, PLIM_FORM_MAPPED},
+        {PLIM_BF16, TINY "}", PLIM_BF16, PLIM_F16, PLIM_FORM_OWNED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        planned p;
-        plim_error err;
-        plim_plan_options options = defaults();
-        plim_facts facts = machine(0);
-        options.torch_dtype = cases[i].asked;
-        assert_int_equal(plan_model(&p, "F32", 4, 0, cases[i].config, &options, &facts, &err),
-                         PLIM_OK);
-        assert_int_equal(p.plan->dtype, cases[i].want);
-        assert_int_equal(p.plan->session.kv_dtype, cases[i].kv);
-        for (uint32_t k = 0; k < p.plan->placement_count; k++)
-            assert_int_equal(p.plan->placements[k].form, cases[i].form);
-        done(&p);
+        made *m = make_model(cases[i].config, &f32);
+        m->options.torch_dtype = cases[i].asked;
+        plim_load_plan *plan = plan_of(m);
+        assert_int_equal(plan->dtype, cases[i].want);
+        assert_int_equal(plan->session.kv_dtype, cases[i].kv);
+        for (uint32_t k = 0; k < plan->placement_count; k++)
+            assert_int_equal(plan->placements[k].form, cases[i].form);
+        check_plan(m, plan);
+        plim_load_plan_close(&plan);
+        free_model(m);
     }
 }
 
 static void test_refused_types(void **state)
 {
     (void)state;
-    planned p;
+    const lying f8 = {.dtype = PLIM_F8_E4M3};
     plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    assert_int_equal(
-        plan_model(&p, "F8_E4M3", 1, 0, ", \"dtype\": \"float32\"", &options, &facts, &err),
-        PLIM_E_UNSUP);
+    made *m = make_model(TINY ", \"dtype\": \"float32\"}", &f8);
+    assert_int_equal(try_plan(m, &err), PLIM_E_UNSUP);
     assert_string_equal(err.tensor, "model.embed_tokens.weight");
     assert_non_null(strstr(err.message, "F8_E4M3"));
-    done(&p);
-    options.torch_dtype = PLIM_I8;
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_E_UNSUP);
+    free_model(m);
+    m = make_model(tiny, &f32);
+    m->options.torch_dtype = PLIM_I8;
+    assert_int_equal(try_plan(m, &err), PLIM_E_UNSUP);
     assert_non_null(strstr(err.message, "int8"));
-    done(&p);
+    m->options.torch_dtype = PLIM_AUTO;
+    m->set.tensors[2].dtype = PLIM_AUTO;
+    m->set.tensors[2].dtype_name = "F4";
+    assert_int_equal(try_plan(m, &err), PLIM_E_UNSUP);
+    assert_non_null(strstr(err.message, "'F4'"));
+    free_model(m);
 }
 
-/* ---- forms and reads ---- */
+/* ---- forms ---- */
 
-static void test_unaligned_is_owned(void **state)
+/* Mapped where there is room to spare, our own where it is tight, the same bytes either way. */
+static void test_room_to_spare(void **state)
 {
     (void)state;
-    planned p;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    assert_int_equal(plan_model(&p, "F32", 4, 3, "", &options, &facts, &err), PLIM_OK);
-    for (uint32_t i = 0; i < p.plan->placement_count; i++)
-        assert_int_equal(p.plan->placements[i].form, PLIM_FORM_OWNED);
-    assert_int_equal(p.plan->reader, PLIM_READER_BUFFERED);
-    done(&p);
+    made *m = make_model(config_llama_1b, &bf16);
+    plim_load_plan *plan = plan_of(m); /* no line */
+    uint64_t needs = plan->line;
+    assert_int_equal(plan->reader, PLIM_READER_MAP);
+    assert_int_equal(plan->run_count, 1);
+    plim_load_plan_close(&plan);
+    static const struct {
+        uint64_t percent;
+        plim_form form;
+    } cases[] = {{115, PLIM_FORM_MAPPED}, {108, PLIM_FORM_OWNED}, {101, PLIM_FORM_OWNED}};
+    for (size_t i = 0; i < 3; i++) {
+        plan = plan_under(m, needs / 100 * cases[i].percent);
+        assert_true(plan->fits);
+        assert_int_equal(plan->tile_count, 0);
+        assert_int_equal(plan->placements[3].form, cases[i].form);
+        assert_int_equal(plan->reader,
+                         cases[i].form == PLIM_FORM_MAPPED ? PLIM_READER_MAP : PLIM_READER_DIRECT);
+        assert_int_equal(plan->session.chunk, PLIM_DEFAULT_CHUNK);
+        check_plan(m, plan);
+        plim_load_plan_close(&plan);
+    }
+    m->options.torch_dtype = PLIM_F16; /* cast: no need of room to spare */
+    plan = plan_under(m, needs / 100 * 101);
+    assert_true(plan->fits);
+    assert_int_equal(plan->tile_count, 0);
+    plim_load_plan_close(&plan);
+    free_model(m);
+}
+
+/* What has to be in memory fits with a shorter chunk where it would not with a long one. */
+static void test_shorter_chunk(void **state)
+{
+    (void)state;
+    made *m = make_model(config_llama_1b, &bf16);
+    m->options.reader = PLIM_READER_DIRECT;
+    m->options.device_map.all = PLIM_DEVICE_CPU;
+    plim_load_plan *plan = plan_of(m);
+    uint64_t needs = plan->line, scratch = plan->scratch_bytes;
+    plim_load_plan_close(&plan);
+    plan = plan_under(m, needs);
+    assert_true(plan->fits && plan->session.chunk == 256);
+    plim_load_plan_close(&plan);
+    plan = plan_under(m, needs - 1);
+    assert_true(plan->fits && plan->session.chunk == 128);
+    plim_load_plan_close(&plan);
+    plan = plan_under(m, needs - scratch);
+    assert_false(plan->fits);
+    assert_true(plan->session.chunk == 256 && plan->line == needs); /* as asked for */
+    plim_load_plan_close(&plan);
+    m->options.chunk = 256; /* as the caller says */
+    plan = plan_under(m, needs - 1);
+    assert_false(plan->fits);
+    plim_load_plan_close(&plan);
+    free_model(m);
+}
+
+/* Data that is not aligned to its elements is copied; so is what stands behind it. */
+static void test_unaligned(void **state)
+{
+    (void)state;
+    static const uint64_t shifts[] = {1, 2, 3, 4, 64, 4095};
+    static const plim_dtype types[] = {PLIM_F64, PLIM_F32, PLIM_F16, PLIM_BF16};
+    for (size_t i = 0; i < sizeof shifts / sizeof *shifts; i++)
+        for (size_t j = 1; j < 4; j++)
+            for (int mixed = 0; mixed < 2; mixed++) {
+                lying how = {.dtype = types[j],
+                             .dtypes = mixed ? types : NULL,
+                             .dtype_count = 4,
+                             .shift = shifts[i]};
+                made *m = make_model(config_gpt2_medium, &how);
+                m->options.torch_dtype = types[j];
+                m->options.context = 64;
+                bool aligned = shifts[i] % plim_dtypes[types[j]].align == 0;
+                for (uint64_t limit = 0; limit < 900 * MIB; limit += 300 * MIB) {
+                    plim_load_plan *plan = plan_under(m, limit);
+                    check_plan(m, plan);
+                    assert_true(plan->fits);
+                    if (!mixed)
+                        assert_int_equal(plan->placements[0].staged, !aligned);
+                    if (!limit && !mixed)
+                        assert_int_equal(plan->mapped > 0, aligned);
+                    plim_load_plan_close(&plan);
+                }
+                free_model(m);
+            }
 }
 
 static void test_tied_once(void **state)
 {
     (void)state;
-    planned p;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    uint32_t head = plim_skeleton_slot(p.skeleton, 0, PLIM_ROLE_HEAD);
-    uint32_t embed = plim_skeleton_slot(p.skeleton, 0, PLIM_ROLE_EMBED);
-    assert_int_equal(p.plan->placement_count, 11);
-    assert_int_equal(p.plan->placement_of_slot[head], p.plan->placement_of_slot[embed]);
-    done(&p);
+    made *m = make_model(tiny, &f32);
+    plim_load_plan *plan = plan_of(m);
+    assert_int_equal(plan->placement_count, 11);
+    assert_int_equal(plan->placement_of_slot[plim_skeleton_slot(m->skeleton, 0, PLIM_ROLE_HEAD)],
+                     plan->placement_of_slot[plim_skeleton_slot(m->skeleton, 0, PLIM_ROLE_EMBED)]);
+    plim_load_plan_close(&plan);
+    free_model(m);
 }
 
-/* Reads are in file order and cover every stored byte that is needed exactly once. */
-static void check_reads(const planned *p)
-{
-    uint64_t covered = 0, wanted = 0, end = 0;
-    for (size_t i = 0; i < p->plan->read_count; i++) {
-        const plim_read *r = &p->plan->reads[i];
-        bool mapped = p->plan->runs[r->run].form == PLIM_FORM_MAPPED;
-        assert_true(r->bytes > 0 && r->bytes <= (mapped ? PLIM_MAP_PIECE_BYTES : PLIM_PIECE_BYTES));
-        assert_true(r->offset >= end);
-        end = r->offset + r->bytes;
-        covered += r->bytes;
-    }
-    for (uint32_t i = 0; i < p->plan->placement_count; i++)
-        wanted += p->stored->tensors[p->plan->placements[i].stored].bytes;
-    assert_int_equal(covered, wanted);
-    assert_int_equal(p->plan->stored_bytes, wanted);
-}
-
-static void test_reads(void **state)
+/* A row that is larger than the tile that is wanted is a tile. */
+static void test_wide_rows(void **state)
 {
     (void)state;
-    static const plim_reader readers[] = {PLIM_READER_AUTO, PLIM_READER_MAP, PLIM_READER_BUFFERED};
-    for (size_t r = 0; r < 3; r++)
-        for (int cast = 0; cast < 2; cast++) {
-            planned p;
-            plim_error err;
-            plim_plan_options options = defaults();
-            plim_facts facts = machine(0);
-            options.reader = readers[r];
-            options.torch_dtype = cast ? PLIM_BF16 : PLIM_AUTO;
-            assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-            check_reads(&p);
-            done(&p);
-        }
+    made *m = make_model("{\"model_type\": \"llama\", \"vocab_size\": 5, \"hidden_size\": 40000, "
+                         "\"num_hidden_layers\": 1, \"num_attention_heads\": 100, "
+                         "\"num_key_value_heads\": 1, \"intermediate_size\": 1, "
+                         "\"max_position_embeddings\": 8, \"tie_word_embeddings\": false}",
+                         &f32);
+    uint64_t least = least_line(m, 1, 40 * GIB);
+    plim_load_plan *plan = plan_under(m, least);
+    assert_true(plan->tile_count > 0);
+    assert_true(plan->ring_slot_bytes >= 160000 && plan->ring_slot_bytes < MIB);
+    assert_true(least < 40 * MIB);
+    check_plan(m, plan);
+    plim_load_plan_close(&plan);
+    plim_placement p = {.rows = 5, .row_bytes = 160000, .stored_row_bytes = 160000};
+    assert_int_equal(plim_tile_rows(&p, 65536), 1);
+    assert_int_equal(plim_tile_rows(&p, 10 * MIB), 48);
+    free_model(m);
 }
 
-/* ---- purity: the same inputs, the same plan ---- */
+/* ---- ways of reading ---- */
+
+static uint64_t bytes_by(const plim_load_plan *plan, plim_reader how)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < plan->read_count; i++)
+        sum += plan->reads[i].how == how ? plan->reads[i].bytes : 0;
+    return sum;
+}
+
+/* reader × cast × whether the file system takes direct reads, in memory and streaming. */
+static void test_readers(void **state)
+{
+    (void)state;
+    for (int reader = PLIM_READER_AUTO; reader <= PLIM_READER_DIRECT; reader++)
+        for (int cast = 0; cast < 2; cast++)
+            for (int direct = 0; direct < 2; direct++)
+                for (int streams = 0; streams < 2; streams++) {
+                    made *m = make_model(config_llama_1b, &bf16);
+                    m->options.reader = (plim_reader)reader;
+                    m->options.torch_dtype = cast ? PLIM_F16 : PLIM_BF16;
+                    m->file_facts[0].direct = direct;
+                    plim_load_plan *plan = plan_under(m, streams ? GIB : 0);
+                    check_plan(m, plan);
+                    plim_reader own =
+                        direct && (reader == PLIM_READER_AUTO || reader == PLIM_READER_DIRECT)
+                            ? PLIM_READER_DIRECT
+                            : PLIM_READER_BUFFERED;
+                    bool maps = !cast && (reader == PLIM_READER_MAP ||
+                                          (reader == PLIM_READER_AUTO && !streams));
+                    plim_reader want = maps ? PLIM_READER_MAP : own;
+                    uint64_t all = 0;
+                    for (size_t i = 0; i < plan->read_count; i++)
+                        all += plan->reads[i].bytes;
+                    assert_int_equal(bytes_by(plan, want), all);
+                    assert_true(all >= plan->pinned_bytes);
+                    if (streams) {
+                        assert_true(plan->tile_count > 0);
+                        assert_int_equal(plan->stream_how, own);
+                    } else
+                        assert_int_equal(plan->reader, want);
+                    plim_load_plan_close(&plan);
+                    free_model(m);
+                }
+}
+
+/* Window by window: what is in the page cache is read through it. */
+static void test_warm(void **state)
+{
+    (void)state;
+    uint8_t windows[100] = {0};
+    made *m = make_model(config_llama_1b, &bf16);
+    m->options.torch_dtype = PLIM_F16; /* a cast: own memory */
+    m->file_facts[0].windows = windows;
+    m->file_facts[0].window_count = sizeof windows;
+    windows[1] = 90;
+    windows[2] = 89;
+    windows[3] = 100;
+    plim_load_plan *plan = plan_of(m);
+    for (size_t i = 0; i < plan->read_count; i++) {
+        uint64_t window = plan->reads[i].offset / PLIM_WINDOW_BYTES;
+        assert_int_equal(plan->reads[i].how,
+                         window == 1 || window == 3 ? PLIM_READER_BUFFERED : PLIM_READER_DIRECT);
+    }
+    uint64_t warm = bytes_by(plan, PLIM_READER_BUFFERED);
+    assert_true(warm > 2 * PLIM_WINDOW_BYTES - 3 * MIB && warm < 2 * PLIM_WINDOW_BYTES + 3 * MIB);
+    check_plan(m, plan);
+    plim_load_plan_close(&plan);
+    m->options.reader = PLIM_READER_DIRECT; /* asked for: the cache is not looked at */
+    plan = plan_of(m);
+    assert_int_equal(bytes_by(plan, PLIM_READER_BUFFERED), 0);
+    plim_load_plan_close(&plan);
+    m->options.reader = PLIM_READER_AUTO;
+    memset(windows, 95, sizeof windows); /* nearly all of it */
+    plan = plan_under(m, GIB);
+    assert_int_equal(plan->stream_how, PLIM_READER_BUFFERED);
+    plim_load_plan_close(&plan);
+    memset(windows, 0, 20);
+    plan = plan_under(m, GIB);
+    assert_int_equal(plan->stream_how, PLIM_READER_DIRECT);
+    plim_load_plan_close(&plan);
+    free_model(m);
+}
+
+/* ---- purity ---- */
 
 static void test_pure(void **state)
 {
     (void)state;
-    planned a, b;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(1 << 30);
-    options.torch_dtype = PLIM_F16;
-    assert_int_equal(plan_model(&a, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_int_equal(plan_model(&b, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_int_equal(a.plan->placement_count, b.plan->placement_count);
-    assert_memory_equal(a.plan->placements, b.plan->placements,
-                        a.plan->placement_count * sizeof *a.plan->placements);
-    assert_int_equal(a.plan->read_count, b.plan->read_count);
-    assert_memory_equal(a.plan->reads, b.plan->reads, a.plan->read_count * sizeof *a.plan->reads);
-    assert_memory_equal(a.plan->runs, b.plan->runs, a.plan->run_count * sizeof *a.plan->runs);
-    assert_memory_equal(a.plan->category, b.plan->category, sizeof a.plan->category);
-    assert_int_equal(a.plan->predicted_peak, b.plan->predicted_peak);
-    done(&a);
-    done(&b);
+    const uint64_t limits[] = {0, 60 * MIB, 500 * MIB, GIB, 3 * GIB};
+    for (size_t i = 0; i < 5; i++)
+        for (int cast = 0; cast < 2; cast++) {
+            made *m = make_model(config_llama_1b, &bf16), *n = make_model(config_llama_1b, &bf16);
+            m->options.torch_dtype = n->options.torch_dtype = cast ? PLIM_F32 : PLIM_BF16;
+            plim_load_plan *a = plan_under(m, limits[i]), *b = plan_under(n, limits[i]);
+            check_same(a, b);
+            plim_load_plan_close(&a);
+            plim_load_plan_close(&b);
+            free_model(m);
+            free_model(n);
+        }
 }
 
 /* ---- the waterline ---- */
@@ -262,171 +318,163 @@ static void test_pure(void **state)
 static void test_prediction(void **state)
 {
     (void)state;
-    planned p;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    options.torch_dtype = PLIM_BF16;
-    options.context = 16;
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
+    made *m = make_model(tiny, &f32);
+    m->options.torch_dtype = PLIM_BF16;
+    m->options.context = 16;
+    plim_load_plan *plan = plan_of(m);
     uint64_t kv = 2 * 1 * 16 * 8 * 2; /* k and v, layers, positions, width, f16 */
-    assert_int_equal(p.plan->kv_bytes, (kv + 4095) / 4096 * 4096);
-    assert_int_equal(p.plan->category[PLIM_MEM_STAGING], 2 * PLIM_PIECE_BYTES);
-    assert_int_equal(p.plan->category[PLIM_MEM_METADATA], 5000);
+    assert_int_equal(plan->kv_bytes, (kv + 4095) / 4096 * 4096);
+    assert_int_equal(plan->category[PLIM_MEM_STAGING],
+                     PLIM_STAGING_SLOTS * (PLIM_STAGED_BYTES + 2 * PLIM_DIRECT_ALIGN) +
+                         PLIM_QUEUE_BYTES + (320 << 10)); /* the stack of a second thread */
+    assert_int_equal(plan->category[PLIM_MEM_METADATA], 50000);
+    assert_int_equal(plan->category[PLIM_MEM_KV], plan->kv_bytes);
+    assert_int_equal(plan->category[PLIM_MEM_ACTIVATIONS], plan->scratch_bytes);
+    /* Loading is the peak: neither KV nor scratch are there yet. */
     uint64_t sum = 0;
     for (int i = 0; i < PLIM_MEM_COUNT; i++)
-        sum += p.plan->category[i];
-    assert_int_equal(sum, p.plan->anonymous + p.plan->mapped);
-    assert_int_equal(p.plan->line, facts.baseline + sum);
-    assert_int_equal(p.plan->predicted_peak, facts.rss + sum - 5000);
-    assert_true(p.plan->fits);
-    done(&p);
-}
-
-static void test_does_not_fit(void **state)
-{
-    (void)state;
-    planned p;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    uint64_t needs = p.plan->line;
-    done(&p);
-    facts.memory_limit = needs; /* exactly enough */
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_true(p.plan->fits);
-    assert_int_equal(p.plan->advice_count, 0);
-    done(&p);
-    facts.memory_limit = needs - 1;
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_false(p.plan->fits);
-    assert_true(p.plan->advice_count > 0);
-    done(&p);
-}
-
-/* What the advice says to do makes it fit. */
-static void test_advice_holds(void **state)
-{
-    (void)state;
-    planned p;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    options.context = 2048;
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    facts.memory_limit = p.plan->line - p.plan->kv_bytes / 2;
-    done(&p);
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_false(p.plan->fits);
-    unsigned context = 0;
-    for (size_t i = 0; i < p.plan->advice_count; i++)
-        if (sscanf(p.plan->advice[i], "--context %u", &context) == 1)
-            break;
-    assert_true(context > 0 && context < 2048);
-    done(&p);
-    options.context = context;
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_true(p.plan->fits);
-    done(&p);
-}
-
-static void test_max_memory(void **state)
-{
-    (void)state;
-    planned p;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    options.max_weights = 1; /* bytes on "cpu" */
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_false(p.plan->fits);
-    done(&p);
+        sum += plan->category[i];
+    sum -= plan->kv_bytes + plan->scratch_bytes;
+    assert_int_equal(sum, plan->anonymous + plan->mapped);
+    assert_int_equal(plan->line, m->facts.baseline + sum);
+    assert_int_equal(plan->predicted_peak, m->facts.rss + sum - 50000);
+    assert_true(plan->fits && plan->advice_count == 0);
+    plim_load_plan_close(&plan);
+    m->options.sessions = 1000; /* now running is */
+    plan = plan_of(m);
+    assert_int_equal(plan->category[PLIM_MEM_KV], 1000 * plan->kv_bytes);
+    assert_true(plan->line >= m->facts.baseline + 1000 * (plan->kv_bytes + plan->scratch_bytes));
+    m->facts.peak = 3 * plan->predicted_peak; /* it was higher once */
+    plim_load_plan_close(&plan);
+    plan = plan_of(m);
+    assert_int_equal(plan->predicted_peak, m->facts.peak);
+    plim_load_plan_close(&plan);
+    free_model(m);
 }
 
 static void test_old_way(void **state)
 {
     (void)state;
-    planned p;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    options.low_cpu_mem_usage = false;
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_int_equal(p.plan->mapped, 0);
-    assert_true(p.plan->category[PLIM_MEM_STAGING] >= p.plan->stored_bytes); /* the state dict */
-    assert_true(p.plan->category[PLIM_MEM_WEIGHTS] >= p.plan->weight_bytes); /* and the model */
-    done(&p);
+    made *m = make_model(config_gpt2_medium, &f32);
+    m->options.low_cpu_mem_usage = false;
+    for (int cast = 0; cast < 2; cast++) {
+        m->options.torch_dtype = cast ? PLIM_BF16 : PLIM_F32;
+        plim_load_plan *plan = plan_of(m);
+        assert_int_equal(plan->mapped, 0);
+        uint64_t staging = plan->category[PLIM_MEM_STAGING]; /* the state dict */
+        assert_true(staging >= plan->stored_bytes && staging < plan->stored_bytes + 3 * MIB);
+        assert_true(plan->category[PLIM_MEM_WEIGHTS] >= plan->weight_bytes); /* and the model */
+        assert_int_equal(bytes_by(plan, PLIM_READER_DIRECT), 0);
+        check_plan(m, plan);
+        plim_load_plan_close(&plan);
+        plan = plan_under(m, GIB); /* nothing can stream */
+        assert_false(plan->fits);
+        assert_int_equal(plan->tile_count, 0);
+        plim_load_plan_close(&plan);
+        m->facts.memory_limit = 0;
+    }
+    free_model(m);
 }
 
-static void test_context(void **state)
+static void test_session(void **state)
 {
     (void)state;
-    planned p;
     plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_int_equal(p.plan->session.context, 64); /* the model's, shorter than 4096 */
-    assert_int_equal(p.plan->session.chunk, 64);
-    done(&p);
-    options.context = 100000; /* rope can go beyond */
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_OK);
-    assert_int_equal(p.plan->session.context, 100000);
-    assert_int_equal(p.plan->session.chunk, 256);
-    done(&p);
-    options.kv_dtype = PLIM_I8;
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_E_USAGE);
-    done(&p);
-}
-
-static void test_sessions(void **state)
-{
-    (void)state;
-    planned p;
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    options.sessions = PLIM_MAX_SESSIONS + 1;
-    assert_int_equal(plan_model(&p, "F32", 4, 0, "", &options, &facts, &err), PLIM_E_USAGE);
+    made *m = make_model(tiny, &f32);
+    plim_load_plan *plan = plan_of(m);
+    assert_int_equal(plan->session.context, 64); /* the model's, shorter than 4096 */
+    assert_int_equal(plan->session.chunk, 64);
+    plim_load_plan_close(&plan);
+    m->options.context = 100000; /* rope can go beyond */
+    plan = plan_of(m);
+    assert_int_equal(plan->session.context, 100000);
+    assert_int_equal(plan->session.chunk, 256);
+    plim_load_plan_close(&plan);
+    m->options.context = PLIM_MAX_POSITIONS + 1;
+    assert_int_equal(try_plan(m, &err), PLIM_E_LIMIT);
+    m->options.context = 64;
+    m->options.sessions = PLIM_MAX_SESSIONS;
+    plan = plan_of(m);
+    assert_int_equal(plan->category[PLIM_MEM_KV], PLIM_MAX_SESSIONS * plan->kv_bytes);
+    check_plan(m, plan);
+    plim_load_plan_close(&plan);
+    m->options.sessions++;
+    assert_int_equal(try_plan(m, &err), PLIM_E_USAGE);
     assert_non_null(strstr(err.message, "sessions"));
-    done(&p);
+    m->options.sessions = 1;
+    m->options.kv_dtype = PLIM_I8;
+    assert_int_equal(try_plan(m, &err), PLIM_E_USAGE);
+    free_model(m);
+    m = make_model("{\"model_type\": \"llama\", \"vocab_size\": 5, \"hidden_size\": 64, "
+                   "\"num_hidden_layers\": 1, \"num_attention_heads\": 16, "
+                   "\"intermediate_size\": 1, \"max_position_embeddings\": 8}",
+                   &bf16);
+    m->options.context = PLIM_MAX_POSITIONS; /* more tasks in a pass than can be numbered */
+    m->options.chunk = PLIM_MAX_POSITIONS;
+    assert_int_equal(try_plan(m, &err), PLIM_E_LIMIT);
+    free_model(m);
+    m = make_model(config_gpt2_medium, &f32); /* learned positions: there are no more */
+    m->options.context = 1025;
+    assert_int_equal(try_plan(m, &err), PLIM_E_LIMIT);
+    free_model(m);
 }
 
-/* Two tensors with something between them that nobody needs: one map where it is small, two where
+/* ---- weights alone ---- */
+
+/* What lies between two tensors that nobody needs is mapped or read along where it is small; else
  * mapping it would hold memory for nothing. */
 static void test_gaps(void **state)
 {
     (void)state;
     static const struct {
         uint64_t gap;
-        uint32_t runs;
-    } cases[] = {{0, 1}, {4096, 1}, {256 << 10, 2}};
-    plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    plim_held held = {0};
-    char first[] = "a", second[] = "b", path[] = "a.safetensors";
+        size_t maps, reads;
+    } cases[] = {{0, 1, 1}, {4096, 1, 1}, {16384, 1, 1}, {16388, 2, 2}, {256 << 10, 2, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        plim_stored tensors[] = {
-            {.name = first, .dtype = PLIM_F32, .shape = {1, {1024}}, .offset = 64, .bytes = 4096},
-            {.name = second, .dtype = PLIM_F32, .shape = {1, {1024}}, .bytes = 4096}};
-        tensors[1].offset = 64 + 4096 + cases[i].gap;
-        plim_stored_file file = {.path = path};
-        plim_stored_set set = {
-            .tensors = tensors, .tensor_count = 2, .files = &file, .file_count = 1};
-        plim_skeleton *skeleton;
-        plim_load_plan *plan;
-        const plim_alloc *alloc = plim_alloc_system();
-        assert_int_equal(plim_skeleton_open(&skeleton, alloc, NULL, &err), PLIM_OK);
-        assert_int_equal(plim_skeleton_match(skeleton, &set, NULL, &err), PLIM_OK);
-        assert_int_equal(
-            plim_load_plan_open(&plan, alloc, skeleton, &set, &options, &facts, &held, &err),
-            PLIM_OK);
-        assert_int_equal(plan->run_count, cases[i].runs);
-        assert_true(plan->mapped <= plan->weight_bytes + 6 * 4096);
+        const uint64_t bytes[] = {4096, 4096, 0}, offsets[] = {64, 4160 + cases[i].gap, 9000000};
+        made *m = make_weights(bytes, offsets, 3, PLIM_F32);
+        plim_load_plan *plan = plan_of(m);
+        assert_int_equal(plan->read_count, cases[i].maps);
+        assert_true(plan->mapped <= plan->weight_bytes + 6 * 4096 + MIB / 64);
+        check_plan(m, plan);
         plim_load_plan_close(&plan);
-        plim_skeleton_close(&skeleton);
+        m->options.reader = PLIM_READER_DIRECT;
+        plan = plan_of(m);
+        assert_int_equal(plan->run_count, 1);
+        assert_int_equal(plan->read_count, cases[i].reads);
+        check_plan(m, plan);
+        plim_load_plan_close(&plan);
+        m->options.torch_dtype = PLIM_F16; /* cast: one read for both */
+        plan = plan_of(m);
+        assert_int_equal(plan->read_count, cases[i].reads);
+        assert_int_equal(plan->move_count, 2);
+        check_plan(m, plan);
+        plim_load_plan_close(&plan);
+        free_model(m);
+    }
+}
+
+static void test_weights_alone(void **state)
+{
+    (void)state;
+    static const plim_dtype types[] = {PLIM_U8, PLIM_I64, PLIM_BOOL, PLIM_F8_E4M3, PLIM_F64};
+    const uint64_t bytes[] = {5 * MIB + 8, 8, 16 * MIB}, offsets[] = {72, 9 * MIB, 10 * MIB};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        made *m = make_weights(bytes, offsets, 3, types[i]);
+        m->options.torch_dtype = i % 2 ? PLIM_F16 : PLIM_AUTO;
+        plim_load_plan *plan = plan_of(m);
+        assert_int_equal(plan->placements[0].dtype, types[i]); /* integers stay what they are */
+        assert_int_equal(plan->category[PLIM_MEM_KV], 0);
+        assert_true(plan->token_seconds == 0);
+        check_plan(m, plan);
+        plim_load_plan_close(&plan);
+        plan = plan_under(m, 20 * MIB); /* nobody knows in which order they are used */
+        assert_false(plan->fits);
+        plim_load_plan_close(&plan);
+        m->options.device_map.all = PLIM_DEVICE_DISK;
+        plim_error err;
+        assert_int_equal(try_plan(m, &err), PLIM_E_UNSUP);
+        free_model(m);
     }
 }
 
@@ -435,54 +483,32 @@ static void test_absurd_sizes(void **state)
 {
     (void)state;
     plim_error err;
-    plim_plan_options options = defaults();
-    plim_facts facts = machine(0);
-    plim_held held = {0};
-    char name[] = "a", path[] = "a.safetensors";
-    for (unsigned shards = 1; shards <= 4; shards *= 4) { /* four of 2^62 bytes are 0 in 64 bits */
-        plim_stored tensors[4];
-        plim_stored_file files[4] = {
-            {.path = path}, {.path = path}, {.path = path}, {.path = path}};
-        for (uint32_t i = 0; i < shards; i++)
-            tensors[i] = (plim_stored){.name = name,
-                                       .dtype = PLIM_U8,
-                                       .shape = {1, {1ull << (shards == 1 ? 44 : 62)}},
-                                       .file = i,
-                                       .offset = 8,
-                                       .bytes = 1ull << (shards == 1 ? 44 : 62)};
-        plim_stored_set set = {
-            .tensors = tensors, .tensor_count = shards, .files = files, .file_count = shards};
-        plim_skeleton *skeleton;
-        plim_load_plan *plan;
-        const plim_alloc *alloc = plim_alloc_system();
-        assert_int_equal(plim_skeleton_open(&skeleton, alloc, NULL, &err), PLIM_OK);
-        assert_int_equal(plim_skeleton_match(skeleton, &set, NULL, &err), PLIM_OK);
-        assert_int_equal(
-            plim_load_plan_open(&plan, alloc, skeleton, &set, &options, &facts, &held, &err),
-            PLIM_E_LIMIT);
+    const uint64_t one[] = {1ull << 44}, at[] = {8, 8, 8, 8};
+    const uint64_t four[] = {1ull << 60, 1ull << 60, 1ull << 60, 1ull << 60};
+    for (int i = 0; i < 2; i++) {
+        made *m = make_weights(i ? four : one, at, i ? 4 : 1, PLIM_U8);
+        for (size_t j = 0; i && j < 4; j++) { /* four of 2^62 bytes are 0 in 64 bits */
+            m->set.tensors[j].bytes <<= 2;
+            m->skeleton->slots[j].shape.dim[0] <<= 2;
+            m->set.tensors[j].shape.dim[0] <<= 2;
+        }
+        assert_int_equal(try_plan(m, &err), PLIM_E_LIMIT);
         assert_string_equal(err.tensor, "a");
-        plim_skeleton_close(&skeleton);
+        free_model(m);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_refused_types),
-        cmocka_unit_test(test_unaligned_is_owned),
-        cmocka_unit_test(test_tied_once),
-        cmocka_unit_test(test_reads),
-        cmocka_unit_test(test_pure),
-        cmocka_unit_test(test_prediction),
-        cmocka_unit_test(test_does_not_fit),
-        cmocka_unit_test(test_advice_holds),
-        cmocka_unit_test(test_max_memory),
-        cmocka_unit_test(test_old_way),
-        cmocka_unit_test(test_context),
-        cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_gaps),
-        cmocka_unit_test(test_absurd_sizes),
+        cmocka_unit_test(test_types),         cmocka_unit_test(test_refused_types),
+        cmocka_unit_test(test_room_to_spare), cmocka_unit_test(test_shorter_chunk),
+        cmocka_unit_test(test_unaligned),     cmocka_unit_test(test_tied_once),
+        cmocka_unit_test(test_wide_rows),     cmocka_unit_test(test_readers),
+        cmocka_unit_test(test_warm),          cmocka_unit_test(test_pure),
+        cmocka_unit_test(test_prediction),    cmocka_unit_test(test_old_way),
+        cmocka_unit_test(test_session),       cmocka_unit_test(test_gaps),
+        cmocka_unit_test(test_weights_alone), cmocka_unit_test(test_absurd_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The load pipeline.  Workers share one queue of reads: whoever is free submits what there are
+ * slots for and waits for the next read that is done; while it casts that to its place, the next
+ * worker waits.  So reads, casts and placing overlap, in file order, and the slots are the back
+ * pressure. */
+#include "load/fill.h"
+
+#include <string.h>
+
+#include "load/reader.h"
+
+#define MAP_STEP_BYTES (8ull << 20) /* of one populate: a cancel is heard in between */
+#define WAIT_MS        20
+#define SLOT_BYTES     ((size_t)PLIM_STAGED_BYTES + 2 * PLIM_DIRECT_ALIGN)
+
+/* A read in flight, and the memory it goes through where it is staged. */
+typedef struct slot {
+    plim_read_request request;
+    const plim_read *read;
+    char *staging;
+    bool busy;
+} slot;
+
+typedef struct filling {
+    const plim_load_job *job;
+    const plim_region *regions;
+    plim_load_monitor *monitor;
+    pthread_mutex_t io; /* of all below */
+    plim_read_queue *queue;
+    slot slots[PLIM_MAX_SLOTS];
+    unsigned slot_count;
+    size_t next, end; /* reads of the way at hand */
+    uint64_t done;    /* bytes of reads[next] that were submitted (maps go in steps) */
+} filling;
+
+/* ---- what is read next ---- */
+
+static char *staging_address(const slot *s, const plim_read *r)
+{
+    return s->staging + r->offset % PLIM_DIRECT_ALIGN;
+}
+
+/* Fill in the next request; false when there is none. */
+static bool next_request(filling *f, slot *s)
+{
+    if (f->next == f->end)
+        return false;
+    const plim_read *r = &f->job->plan->reads[f->next];
+    uint64_t bytes = r->bytes - f->done;
+    if (r->how == PLIM_READER_MAP && bytes > MAP_STEP_BYTES)
+        bytes = MAP_STEP_BYTES;
+    char *dst = r->move_count ? staging_address(s, r)
+                              : (char *)f->regions[r->run].base + r->offset_in_run + f->done;
+    s->read = r;
+    s->request = (plim_read_request){.file = r->file,
+                                     .offset = r->offset + f->done,
+                                     .bytes = (size_t)bytes,
+                                     .dst = dst,
+                                     .tag = (uint64_t)(s - f->slots)};
+    f->done += bytes;
+    if (f->done == r->bytes) {
+        f->done = 0;
+        f->next++;
+    }
+    return true;
+}
+
+static plim_status submit(filling *f, plim_error *err)
+{
+    plim_status status = PLIM_OK;
+    for (unsigned i = 0; !status && i < f->slot_count && !plim_monitor_stopped(f->monitor); i++) {
+        slot *s = &f->slots[i];
+        if (s->busy)
+            continue;
+        if (!next_request(f, s))
+            break;
+        status = plim_read_queue_submit(f->queue, &s->request, err);
+        s->busy = !status;
+    }
+    return status;
+}
+
+/* ---- what is done with it ---- */
+
+static void place(const filling *f, const slot *s)
+{
+    const plim_load_job *job = f->job;
+    const plim_load_plan *plan = job->plan;
+    const plim_read *r = s->read;
+    for (uint32_t i = 0; i < r->move_count; i++) {
+        const plim_move *m = &plan->moves[r->first_move + i];
+        const plim_placement *p = &plan->placements[plan->extents[m->extent].placement];
+        plim_dtype from = job->stored->tensors[p->stored].dtype;
+        char *dst = (char *)f->regions[r->run].base + m->run_offset;
+        const char *src = staging_address(s, r) + m->skip;
+        unsigned bits = plim_dtypes[from].bits;
+        if (from == p->dtype) /* elements of less than a byte are counted in bytes */
+            memcpy(dst, src, (size_t)(m->elements * (bits < 8 ? 1 : bits / 8)));
+        else
+            job->kernels->cast[p->dtype][from](dst, src, (size_t)m->elements);
+    }
+}
+
+/* One turn at the queue, which is locked; false when there is nothing left to wait for. */
+static bool turn(filling *f)
+{
+    plim_error error = {.code = PLIM_OK};
+    plim_read_request *request = NULL;
+    plim_status status = submit(f, &error);
+    if (!status) {
+        if (!plim_read_queue_in_flight(f->queue))
+            return false;
+        status = plim_read_queue_wait(f->queue, &request, WAIT_MS, &error);
+    }
+    slot *s = request ? &f->slots[request->tag] : NULL;
+    pthread_mutex_unlock(&f->io);
+    if (status)
+        plim_monitor_fail(f->monitor, &error);
+    else if (s)
+        place(f, s);
+    plim_monitor_step(f->monitor, s && !status ? s->request.bytes : 0);
+    pthread_mutex_lock(&f->io);
+    if (s)
+        s->busy = false;
+    return !plim_monitor_stopped(f->monitor);
+}
+
+static void work(void *arg, unsigned task, unsigned worker)
+{
+    (void)task;
+    (void)worker;
+    filling *f = arg;
+    pthread_mutex_lock(&f->io);
+    while (turn(f))
+        ;
+    pthread_mutex_unlock(&f->io);
+}
+
+/* ---- the whole ---- */
+
+plim_status plim_fill_run(const plim_load_job *job, plim_task_fn fn, void *arg, plim_error *err)
+{
+    unsigned threads = job->plan->load_threads;
+    plim_pool *pool = NULL;
+    uint64_t stacks = plim_pool_stack_bytes(threads);
+    plim_status status =
+        plim_ledger_reserve(job->ledger, PLIM_MEM_STAGING, PLIM_ANONYMOUS, stacks, err);
+    if (status)
+        return status;
+    const plim_alloc *alloc = plim_ledger_alloc(job->ledger, PLIM_MEM_STAGING);
+    if (threads > 1 && plim_pool_open(&pool, alloc, threads, NULL) == PLIM_OK)
+        plim_pool_run(pool, threads, fn, arg);
+    else
+        fn(arg, 0, 0);
+    plim_pool_close(&pool);
+    plim_ledger_release(job->ledger, PLIM_MEM_STAGING, PLIM_ANONYMOUS, stacks);
+    return PLIM_OK;
+}
+
+/* All reads of one way, from f->next to f->end. */
+static plim_status fill_way(filling *f, const plim_region *ring, plim_error *err)
+{
+    const plim_load_plan *plan = f->job->plan;
+    plim_read_setup setup = {.how = plan->reads[f->next].how,
+                             .stored = f->job->stored,
+                             .ledger = f->job->ledger,
+                             .ring = ring->base ? ring : NULL,
+                             .depth = f->slot_count};
+    plim_status status = plim_read_queue_open(&f->queue, &setup, err);
+    if (status)
+        return status;
+    status = plim_fill_run(f->job, work, f, err);
+    plim_read_queue_close(&f->queue);
+    for (unsigned i = 0; i < f->slot_count; i++)
+        f->slots[i].busy = false;
+    return status;
+}
+
+plim_status plim_fill(const plim_load_job *job, const plim_region *regions,
+                      plim_load_monitor *monitor, plim_error *err)
+{
+    const plim_load_plan *plan = job->plan;
+    const plim_alloc *alloc = plim_ledger_alloc(job->ledger, PLIM_MEM_STAGING);
+    plim_region ring = {0};
+    filling *f = plim_new(alloc, 1, sizeof *f, err);
+    if (!f)
+        return err->code;
+    f->job = job;
+    f->regions = regions;
+    f->monitor = monitor;
+    f->slot_count = plan->load_depth < PLIM_MAX_SLOTS ? plan->load_depth : PLIM_MAX_SLOTS;
+    pthread_mutex_init(&f->io, NULL);
+    plim_status status = plim_region_open(&ring, job->ledger, PLIM_MEM_STAGING,
+                                          plan->staging_slots * SLOT_BYTES, true, err);
+    for (unsigned i = 0; !status && i < f->slot_count; i++)
+        f->slots[i].staging = ring.base ? (char *)ring.base + i * SLOT_BYTES : NULL;
+    while (!status && f->end < plan->read_count && !plim_monitor_stopped(monitor)) {
+        f->next = f->end;
+        while (f->end < plan->read_count && plan->reads[f->end].how == plan->reads[f->next].how)
+            f->end++;
+        status = fill_way(f, &ring, err);
+    }
+    if (!status && monitor->error.code) {
+        status = monitor->error.code;
+        *err = monitor->error;
+    }
+    plim_region_close(&ring, job->ledger);
+    pthread_mutex_destroy(&f->io);
+    plim_delete(alloc, f);
+    return status;
+}
