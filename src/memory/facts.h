@@ -14,7 +14,8 @@
 /* What is found out about a file that is to be read. */
 typedef struct plim_file_facts {
     bool direct;            /* O_DIRECT reads of 4096-byte blocks work: one was made */
-    uint64_t resident;      /* bytes of it in the page cache; 0 where nobody says */
+    uint64_t resident;      /* bytes in the page cache (of large files by samples); 0 where nobody
+                               says */
     const uint8_t *windows; /* per PLIM_WINDOW_BYTES of the file: its share in the page cache, in
                                percent; NULL where nobody says */
     size_t window_count;

@@ -144,7 +144,7 @@ static void what_is_resident(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(facts.windows[i], 0);
 
-    const uint64_t half = PLIM_WINDOW_BYTES / 2 + 3 * 4096; /* whole pages */
+    const uint64_t half = PLIM_WINDOW_BYTES / 2 + 10000;
     facts = made(*state, bytes, PLIM_WINDOW_BYTES + PLIM_WINDOW_BYTES / 2, bytes, half, &arena);
     assert_int_equal(facts.resident, half);
     assert_int_equal(facts.windows[0], 0);
@@ -162,6 +162,14 @@ static void what_is_resident(void **state)
     assert_int_equal(facts.window_count, 1);
     assert_int_equal(facts.resident, PLIM_WINDOW_BYTES - 4096);
     assert_int_equal(facts.windows[0], 99);
+
+    /* a large file is sampled */
+    const uint64_t large = 5 * (uint64_t)PLIM_WINDOW_BYTES;
+    facts = made(*state, large, PLIM_WINDOW_BYTES, 3 * (uint64_t)PLIM_WINDOW_BYTES,
+                 2 * (uint64_t)PLIM_WINDOW_BYTES, &arena);
+    assert_int_equal(facts.resident, 2 * (uint64_t)PLIM_WINDOW_BYTES);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(facts.windows[i], i == 1 || i == 2 ? 100 : 0);
 
     make(*state, "empty", 0, 0, 0);
     facts = facts_of(*state, "empty", &arena);
