@@ -9,7 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t seen;
+#define LOST_PAGE                                                                                  \
+    "a mapped file of the model was cut short while it was in use, or its disk failed; "           \
+    "--reader direct keeps weights in memory of its own"
+
+static volatile sig_atomic_t seen, lost_page_json;
 static _Atomic(plim_session *) watched;
 
 static void on_signal(int number)
@@ -23,7 +27,23 @@ static void on_signal(int number)
         plim_session_cancel(session);
 }
 
-void interrupt_install(void)
+static void say(int fd, const char *text)
+{
+    (void)!write(fd, text, strlen(text));
+}
+
+/* A page of a mapped file that can't be brought in: the file was cut short, or its disk failed. */
+static void on_lost_page(int number)
+{
+    (void)number;
+    if (lost_page_json)
+        say(STDOUT_FILENO, "{\"error\":{\"code\":\"CHANGED\",\"message\":\"" LOST_PAGE
+                           "\",\"file\":null,\"tensor\":null,\"offset\":null}}\n");
+    say(STDERR_FILENO, "plimsoll: CHANGED: " LOST_PAGE "\n");
+    _exit(1);
+}
+
+void interrupt_install(bool json)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
@@ -33,6 +53,10 @@ void interrupt_install(void)
     sigaction(SIGTERM, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
+    lost_page_json = json;
+    action.sa_handler = on_lost_page;
+    action.sa_flags = (int)SA_RESETHAND;
+    sigaction(SIGBUS, &action, NULL);
 }
 
 bool interrupt_seen(void)

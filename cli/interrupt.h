@@ -10,7 +10,9 @@
 
 #include "plimsoll.h"
 
-void interrupt_install(void);
+/* Also SIGBUS, which comes of a mapped file that was cut short: an error on stderr (with `json` on
+ * stdout too) and exit 1. */
+void interrupt_install(bool json);
 bool interrupt_seen(void);
 
 /* The session that a signal cancels; NULL before it is closed. */

@@ -155,7 +155,7 @@ int main(int argc, char **argv)
     memset(&c, 0, sizeof c);
     memset(&err, 0, sizeof err);
     guard_descriptors();
-    interrupt_install();
+    interrupt_install(wants_json(argc, argv));
     c.start = cli_now();
     out_open(&c.out, STDOUT_FILENO);
     plim_status status = dispatch(&c, argc, argv, &err);

@@ -9,12 +9,12 @@
  *  3. `pending` counts the tasks not yet done; the caller leaves when it is 0. */
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/pool.h"
+#include "base/signals.h"
 
 #define CLOSED UINT32_MAX
 #define SPIN_SECONDS                                                                               \
@@ -276,10 +276,8 @@ plim_status plim_pool_open(plim_pool **out, const plim_alloc *alloc, unsigned th
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
 
-    /* The host's signal handlers run on the host's threads. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t before;
+    plim_signals_block(&before);
     unsigned started = 0;
     int failed = 0;
     while (started < threads - 1 && !failed) {
@@ -288,7 +286,7 @@ plim_status plim_pool_open(plim_pool **out, const plim_alloc *alloc, unsigned th
         failed = start(&pool->workers[started]);
         started += !failed;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    plim_signals_restore(&before);
     if (failed) {
         destroy(pool, started);
         return plim_fail(err, PLIM_E_NOMEM, "the system gave %u of %u threads (error %d)",

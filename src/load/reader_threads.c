@@ -3,10 +3,10 @@
  * A queue over a few threads that each take a request and do it to its end.  Where not a single
  * thread can be started, whoever waits does it. */
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "load/reader_internal.h"
 
 /* First in, first out; never more than all slots. */
@@ -134,18 +134,16 @@ uint64_t plim_read_threads_bytes(unsigned count)
 static void start(threads *t, unsigned count)
 {
     pthread_attr_t attr;
-    sigset_t all, before;
+    sigset_t before;
     if (pthread_attr_init(&attr) != 0)
         return;
     /* A stack of another size would not be what was counted. */
     bool fits = pthread_attr_setstacksize(&attr, READ_STACK_BYTES) == 0;
-    /* The host's signal handlers run on the host's threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    plim_signals_block(&before);
     while (fits && t->started < count &&
            pthread_create(&t->thread[t->started], &attr, thread_main, t) == 0)
         t->started++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    plim_signals_restore(&before);
     pthread_attr_destroy(&attr);
 }
 

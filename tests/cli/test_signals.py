@@ -44,6 +44,22 @@ class Signals(Case):
             steady = steady + 1 if abs(now - before) < 1000 else 0
             before = now
 
+    def test_mapped_file_is_cut_short(self):
+        """SIGBUS is the program's affair: an error, not a core dump; own memory does not mind."""
+        for reader, code in (("map", 1), ("buffered", 130)):
+            with self.subTest(reader=reader):
+                model = self.synth(name=reader)
+                run = self.start("run", model, "--prompt-tokens", "5", "-n", "1000", "--ignore-eos",
+                                 "--reader", reader)
+                os.read(run.stdout.fileno(), 64)
+                os.truncate(model / "model.safetensors", 4096)
+                if reader == "map":
+                    err = run.communicate(timeout=60)[1].decode("utf-8")
+                else:
+                    err = self.interrupt(run)[2]
+                self.assertEqual(run.returncode, code, err)
+                self.assertEqual("cut short" in err, reader == "map", err)
+
     def test_in_the_middle_of_a_text(self):
         model = self.synth()
         for number in (signal.SIGINT, signal.SIGTERM):
