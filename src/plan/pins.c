@@ -8,13 +8,19 @@
 
 #include <string.h>
 
-#define TILE_OUTPUTS 48u /* a product over many rows wastes nothing with multiples of it */
+#define TILE_OUTPUTS 16u /* a vector of outputs */
 
+/* All tiles of a placement are about as large: a small one at the end would cost a read and a turn
+ * of the threads like any other. */
 uint64_t plim_tile_rows(const plim_placement *p, uint64_t tile_bytes)
 {
-    uint64_t rows = p->stored_row_bytes ? tile_bytes / p->stored_row_bytes : p->rows;
-    if (rows >= TILE_OUTPUTS)
-        rows -= rows % TILE_OUTPUTS;
+    uint64_t most = p->stored_row_bytes ? tile_bytes / p->stored_row_bytes : p->rows;
+    if (most >= TILE_OUTPUTS)
+        most -= most % TILE_OUTPUTS;
+    if (most == 0)
+        return 1;
+    uint64_t tiles = (p->rows + most - 1) / most, rows = (p->rows + tiles - 1) / tiles;
+    rows = most >= TILE_OUTPUTS ? (rows + TILE_OUTPUTS - 1) / TILE_OUTPUTS * TILE_OUTPUTS : rows;
     return rows ? rows : 1;
 }
 

@@ -174,9 +174,15 @@ static void check_reads(const made *m, const plim_load_plan *plan)
             reads[count++] = *r;
     }
     qsort(reads, count, sizeof *reads, by_memory);
-    for (size_t i = 1; i < count; i++)
-        if (reads[i].run == reads[i - 1].run)
-            assert_true(reads[i - 1].offset_in_run + reads[i - 1].bytes <= reads[i].offset_in_run);
+    for (size_t i = 1; i < count; i++) {
+        uint64_t end = reads[i - 1].offset_in_run + reads[i - 1].bytes;
+        uint64_t begin = reads[i].offset_in_run;
+        if (reads[i].run != reads[i - 1].run)
+            continue;
+        assert_true(end <= begin);
+        if (reads[i].how != PLIM_READER_MAP) /* no block is read twice */
+            assert_true(up(end) <= begin - begin % PLIM_DIRECT_ALIGN);
+    }
     for (uint32_t run = 0; run < plan->run_count; run++) {
         size_t end = first;
         while (end < count && reads[end].run == run)

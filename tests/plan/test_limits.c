@@ -198,6 +198,19 @@ static void test_least(void **state)
 
 /* ---- what a plan takes ---- */
 
+/* Times are promised of a build that is optimised and not instrumented. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SLOWER 40
+#endif
+#endif
+#if !defined(SLOWER) &&                                                                            \
+    (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__))
+#define SLOWER 40
+#elif !defined(SLOWER)
+#define SLOWER 1
+#endif
+
 static size_t held_now, held_most;
 
 static void *count_alloc(const plim_alloc *self, size_t bytes, plim_error *err)
@@ -225,7 +238,7 @@ static void count_free(const plim_alloc *self, void *ptr)
 static double seconds(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* whatever else the machine does */
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -259,11 +272,7 @@ static double time_plan(made *m, uint64_t limit, bool *fits)
 static void test_time_and_tables(void **state)
 {
     (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    const double slower = 20;
-#else
-    const double slower = 1;
-#endif
+    const double slower = SLOWER;
     const struct {
         const char *config;
         uint64_t limit;

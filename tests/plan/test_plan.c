@@ -206,7 +206,11 @@ static void test_wide_rows(void **state)
     plim_load_plan_close(&plan);
     plim_placement p = {.rows = 5, .row_bytes = 160000, .stored_row_bytes = 160000};
     assert_int_equal(plim_tile_rows(&p, 65536), 1);
-    assert_int_equal(plim_tile_rows(&p, 10 * MIB), 48);
+    assert_int_equal(plim_tile_rows(&p, 10 * MIB), 16); /* all of it */
+    p = (plim_placement){.rows = 2048, .row_bytes = 4096, .stored_row_bytes = 4096};
+    assert_int_equal(plim_tile_rows(&p, 4 * MIB), 1024);
+    p.rows = 2064; /* three alike, no sliver */
+    assert_int_equal(plim_tile_rows(&p, 4 * MIB), 688);
     free_model(m);
 }
 
