@@ -154,39 +154,68 @@ static plim_status fail_replaced(const plim_file_identity *a, const plim_file_id
                         (unsigned long long)b->inode, (unsigned long long)b->device);
 }
 
+/* The name is gone or leads elsewhere than what is open; PLIM_OK when neither. */
+static plim_status check_name(const plim_file *file, bool found, const struct stat *named,
+                              const struct stat *open_now, const char *path, plim_error *err)
+{
+    const plim_file_identity by_name = identity_of(named), *was = &file->identity;
+    if (found && by_name.device == was->device && by_name.inode == was->inode)
+        return PLIM_OK;
+    if (found)
+        return fail_replaced(was, &by_name, path, err);
+    if (file->fd < 0)
+        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file is gone");
+    return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file was %s while in use",
+                        open_now->st_nlink == 0 ? "deleted" : "renamed away");
+}
+
+static plim_status check_touched(const plim_file_identity *was, const plim_file_identity *is,
+                                 const char *path, plim_error *err)
+{
+    if (was->ctime_seconds == is->ctime_seconds && was->ctime_nanoseconds == is->ctime_nanoseconds)
+        return PLIM_OK;
+    return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1),
+                        "the file was touched while in use: its status changed at %lld.%09ld "
+                        "before, %lld.%09ld now",
+                        (long long)was->ctime_seconds, was->ctime_nanoseconds,
+                        (long long)is->ctime_seconds, is->ctime_nanoseconds);
+}
+
+static bool same_file(const plim_file_identity *a, const plim_file_identity *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
+           a->mtime_seconds == b->mtime_seconds && a->mtime_nanoseconds == b->mtime_nanoseconds &&
+           a->ctime_seconds == b->ctime_seconds && a->ctime_nanoseconds == b->ctime_nanoseconds;
+}
+
 plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err)
 {
     struct stat st = {0}, named = {0};
-    bool found;
+    bool found = false;
     const plim_file_identity *was = &file->identity;
-    if (file->fd >= 0 && fstat(file->fd, &st) != 0)
+    const bool is_open = file->fd >= 0, absolute = path[0] == '/';
+    if (is_open && fstat(file->fd, &st) != 0)
         return plim_fail_errno(err, errno, at(path, -1), "cannot be examined");
+    plim_file_identity is = identity_of(&st);
+    /* A relative name leads elsewhere after a chdir.  Nothing is lost without it: who renames,
+     * replaces or deletes a file moves its ctime. */
+    if (is_open && !absolute && st.st_nlink > 0 && same_file(was, &is))
+        return PLIM_OK;
     plim_status status = look_up(&found, &named, path, err);
-    if (status != PLIM_OK)
+    if (status != PLIM_OK && (absolute || !is_open))
         return status;
-    const plim_file_identity by_name = identity_of(&named);
-    const plim_file_identity is = file->fd >= 0 ? identity_of(&st) : by_name;
-    const bool same_name = found && by_name.device == was->device && by_name.inode == was->inode;
-    if (file->fd < 0 && found && !same_name)
-        return fail_replaced(was, &by_name, path, err);
-    if ((file->fd >= 0 || found) && (status = compare(was, &is, path, err)) != PLIM_OK)
-        return status;
+    if (!is_open) {
+        is = identity_of(&named);
+        status = check_name(file, found, &named, &st, path, err);
+        if (status != PLIM_OK)
+            return status;
+    }
     /* Names after contents: who is overwritten and renamed was overwritten.  Names before ctime,
      * which any of these moves. */
-    if (!found && file->fd < 0)
-        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file is gone");
-    if (!found)
-        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1), "the file was %s while in use",
-                            st.st_nlink == 0 ? "deleted" : "renamed away");
-    if (!same_name)
-        return fail_replaced(was, &by_name, path, err);
-    if (was->ctime_seconds != is.ctime_seconds || was->ctime_nanoseconds != is.ctime_nanoseconds)
-        return plim_fail_at(err, PLIM_E_CHANGED, at(path, -1),
-                            "the file was touched while in use: its status changed at %lld.%09ld "
-                            "before, %lld.%09ld now",
-                            (long long)was->ctime_seconds, was->ctime_nanoseconds,
-                            (long long)is.ctime_seconds, is.ctime_nanoseconds);
-    return PLIM_OK;
+    status = compare(was, &is, path, err);
+    if (status == PLIM_OK && is_open)
+        status = check_name(file, found, &named, &st, path, err);
+    return status ? status : check_touched(was, &is, path, err);
 }
 
 /* ---- reading past the page cache, and what is in it ---- */

@@ -37,9 +37,10 @@ plim_status plim_file_read_some(const plim_file *file, const char *path, void *d
                                 uint64_t offset, size_t *got, plim_error *err);
 
 /* CHANGED, saying what was found, when device, inode, size, mtime or ctime of the open file are not
- * what they were, or when `path` leads elsewhere now (renamed, replaced, deleted); a relative path
- * is looked up from where the process stands.  With fd -1 (closed, identity kept) the file that
- * `path` leads to is compared.  IO when it can't be examined. */
+ * what they were, or when an absolute `path` leads elsewhere now (renamed, replaced, deleted).  A
+ * relative one gives no more than words for what happened: the process may stand elsewhere by now.
+ * With fd -1 (closed, identity kept) the file that `path` leads to is compared.  IO when it can't
+ * be examined. */
 plim_status plim_file_check(const plim_file *file, const char *path, plim_error *err);
 
 /* The same file opened once more, for O_DIRECT: through its descriptor, so that a rename does not
