@@ -372,9 +372,13 @@ static plim_status open_source(file_source *source, char *path, const char *dire
     source->path = path;
     source->at = 0;
     status = plim_file_open(&source->file, path, err);
-    if (status == PLIM_E_IO && plim_path_find_file(there, path, NULL) == PLIM_OK && !*there) {
-        plim_error_clear(err);
-        return PLIM_OK;
+    if (status == PLIM_E_IO) {
+        plim_status looked = plim_path_find_file(there, path, err);
+        if (looked == PLIM_OK && !*there) {
+            plim_error_clear(err);
+            return PLIM_OK;
+        }
+        status = looked ? looked : status; /* could not be looked at, for whatever reason */
     }
     *there = true;
     return status;

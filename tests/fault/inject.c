@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
+ * Over 600 lines because most of it is the list of what is wrapped.
+ *
  * Faults on demand.  __wrap_X is what the library's X becomes, __real_X the system's (ld's --wrap).
  */
 #include "inject.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -28,7 +32,12 @@ static struct {
     void *hook_user;
     atomic_int reads; /* read_mode */
     atomic_uint turn;
-    atomic_int_least64_t blocks, mapped, files, threads;
+    bool entries;        /* of io_uring can be ended as we like */
+    atomic_uint refused; /* FAULT_NO_... */
+    atomic_size_t refusals;
+    atomic_uint_least64_t watched; /* inode; 0: none */
+    atomic_size_t looks;
+    atomic_int_least64_t blocks, mapped, files, threads, rings;
 } state = {.first = ""};
 
 void fault_arm(fault_kind kind, size_t k, bool forever)
@@ -46,6 +55,11 @@ size_t fault_disarm(void)
 {
     atomic_store(&state.armed, false);
     return atomic_load(&state.failed);
+}
+
+size_t fault_calls(void)
+{
+    return atomic_load(&state.calls);
 }
 
 const char *fault_first(void)
@@ -67,14 +81,58 @@ void fault_hook(void (*fn)(void *user, size_t k), void *user)
 fault_held fault_now(void)
 {
     return (fault_held){atomic_load(&state.blocks), atomic_load(&state.mapped),
-                        atomic_load(&state.files), atomic_load(&state.threads)};
+                        atomic_load(&state.files), atomic_load(&state.threads),
+                        atomic_load(&state.rings)};
+}
+
+void fault_refuse(unsigned what)
+{
+    atomic_store(&state.refusals, 0);
+    atomic_store(&state.refused, what);
+}
+
+size_t fault_refusals(void)
+{
+    return atomic_load(&state.refusals);
+}
+
+void fault_watch(uint64_t inode)
+{
+    atomic_store(&state.looks, 0);
+    atomic_store(&state.watched, inode);
+}
+
+size_t fault_looks(void)
+{
+    return atomic_load(&state.looks);
+}
+
+static bool refused(unsigned what, int error)
+{
+    if (!(atomic_load(&state.refused) & what))
+        return false;
+    atomic_fetch_add(&state.refusals, 1);
+    errno = error;
+    return true;
+}
+
+/* The calls of FAULT_FILE fail with one or the other error. */
+static bool same_calls(fault_kind armed, fault_kind kind)
+{
+    return armed == kind || (armed == FAULT_FILE_NOMEM && kind == FAULT_FILE);
 }
 
 /* True when this call of `name` is to fail; errno is set. */
 static bool strike(fault_kind kind, const char *name)
 {
-    static const int errors[FAULT_KINDS] = {ENOMEM, EIO, ENOSPC, EAGAIN};
-    if (!atomic_load(&state.armed) || state.kind != kind)
+    static const int errors[FAULT_KINDS] = {
+        [FAULT_MEMORY] = ENOMEM,       [FAULT_FILE] = EIO,
+        [FAULT_WRITE] = ENOSPC,        [FAULT_THREAD] = EAGAIN,
+        [FAULT_FILE_NOMEM] = ENOMEM,   [FAULT_ENTRY_SHORT] = 0,
+        [FAULT_ENTRY_EINTR] = EINTR,   [FAULT_ENTRY_EAGAIN] = EAGAIN,
+        [FAULT_ENTRY_EINVAL] = EINVAL, [FAULT_RING] = EIO,
+    };
+    if (!atomic_load(&state.armed) || !same_calls(state.kind, kind))
         return false;
     static _Thread_local bool inside; /* what the hook itself calls is nobody's fault */
     if (inside)
@@ -89,7 +147,7 @@ static bool strike(fault_kind kind, const char *name)
         return false;
     if (atomic_fetch_add(&state.failed, 1) == 0)
         atomic_store(&state.first, name);
-    errno = errors[kind];
+    errno = errors[state.kind];
     return true;
 }
 
@@ -179,9 +237,20 @@ int __wrap_munmap(void *at, size_t bytes)
 int __wrap_madvise(void *at, size_t bytes, int advice)
 {
     const bool populate = advice == 22 || advice == 23; /* MADV_POPULATE_READ, _WRITE */
+    if ((populate && refused(FAULT_NO_POPULATE, EINVAL)) ||
+        (advice == MADV_HUGEPAGE && refused(FAULT_NO_HUGE, EINVAL)))
+        return -1;
     if (strike(FAULT_MEMORY, populate ? "madvise populate" : "madvise"))
         return -1;
     return __real_madvise(at, bytes, advice);
+}
+
+int __real_mlock(const void *at, size_t bytes);
+int __wrap_mlock(const void *at, size_t bytes);
+int __wrap_mlock(const void *at, size_t bytes)
+{
+    return refused(FAULT_NO_LOCK, EPERM) || strike(FAULT_MEMORY, "mlock") ? -1
+                                                                          : __real_mlock(at, bytes);
 }
 
 /* ---- files ---- */
@@ -204,8 +273,17 @@ ssize_t __real_read(int fd, void *dst, size_t bytes);
 ssize_t __wrap_read(int fd, void *dst, size_t bytes);
 ssize_t __real_pread(int fd, void *dst, size_t bytes, off_t offset);
 ssize_t __wrap_pread(int fd, void *dst, size_t bytes, off_t offset);
-ssize_t __real_preadv(int fd, const struct iovec *vectors, int count, off_t offset);
-ssize_t __wrap_preadv(int fd, const struct iovec *vectors, int count, off_t offset);
+ssize_t __real_preadv2(int fd, const struct iovec *vectors, int count, off_t offset, int flags);
+ssize_t __wrap_preadv2(int fd, const struct iovec *vectors, int count, off_t offset, int flags);
+int __real_statx(int folder, const char *path, int flags, unsigned mask, struct statx *out);
+int __wrap_statx(int folder, const char *path, int flags, unsigned mask, struct statx *out);
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+static bool is_direct(int fd)
+{
+    return fcntl(fd, F_GETFL) & O_DIRECT;
+}
 
 static int opened(int fd)
 {
@@ -221,6 +299,8 @@ int __wrap_open(const char *path, int flags, ...)
     mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
     va_end(args);
     fault_kind kind = flags & (O_WRONLY | O_RDWR) ? FAULT_WRITE : FAULT_FILE;
+    if (flags & O_DIRECT && refused(FAULT_NO_DIRECT_OPEN, EINVAL))
+        return -1;
     return strike(kind, "open") ? -1 : opened(__real_open(path, flags, mode));
 }
 
@@ -241,7 +321,12 @@ int __wrap_close(int fd)
 
 int __wrap_fstat(int fd, struct stat *out)
 {
-    return strike(FAULT_FILE, "fstat") ? -1 : __real_fstat(fd, out);
+    if (strike(FAULT_FILE, "fstat"))
+        return -1;
+    int failed = __real_fstat(fd, out);
+    if (!failed && atomic_load(&state.watched) == out->st_ino && !is_direct(fd))
+        atomic_fetch_add(&state.looks, 1);
+    return failed;
 }
 
 int __wrap_stat(const char *path, struct stat *out)
@@ -277,33 +362,190 @@ static size_t portion(size_t bytes)
     }
 }
 
+static ssize_t interrupted(void)
+{
+    errno = EINTR;
+    return -1;
+}
+
 ssize_t __wrap_read(int fd, void *dst, size_t bytes)
 {
     if (strike(FAULT_FILE, "read"))
         return -1;
     size_t now = portion(bytes);
-    if (now == 0 && bytes > 0) {
-        errno = EINTR;
-        return -1;
-    }
+    if (now == 0 && bytes > 0)
+        return interrupted();
     return __real_read(fd, dst, now);
+}
+
+/* Of weights: a byte at a time would take minutes. */
+static size_t large_portion(size_t bytes)
+{
+    size_t now = portion(bytes);
+    return now == 1 && bytes > 64 ? 1 + bytes / 16 : now;
+}
+
+/* Of direct reads: whole blocks. */
+static size_t direct_portion(size_t bytes)
+{
+    size_t now = large_portion(bytes);
+    return now == 0 || now >= bytes ? now : now < 4096 ? 4096 : now / 4096 * 4096;
 }
 
 ssize_t __wrap_pread(int fd, void *dst, size_t bytes, off_t offset)
 {
+    bool direct = is_direct(fd);
+    if (direct &&
+        (refused(FAULT_NO_DIRECT_READ, EINVAL) || refused(FAULT_NO_DIRECT_SUPPORT, EOPNOTSUPP)))
+        return -1;
     if (strike(FAULT_FILE, "pread"))
         return -1;
-    size_t now = portion(bytes);
-    if (now == 0 && bytes > 0) {
-        errno = EINTR;
-        return -1;
-    }
+    size_t now = direct ? direct_portion(bytes) : portion(bytes);
+    if (now == 0 && bytes > 0)
+        return interrupted();
     return __real_pread(fd, dst, now, offset);
 }
 
-ssize_t __wrap_preadv(int fd, const struct iovec *vectors, int count, off_t offset)
+ssize_t __wrap_preadv2(int fd, const struct iovec *vectors, int count, off_t offset, int flags)
 {
-    return strike(FAULT_FILE, "preadv") ? -1 : __real_preadv(fd, vectors, count, offset);
+    if (count != 1)
+        abort(); /* one is all that the library asks for */
+    if (flags && refused(FAULT_NO_DONTCACHE, EOPNOTSUPP))
+        return -1;
+    if (strike(FAULT_FILE, "preadv2"))
+        return -1;
+    struct iovec to = {vectors->iov_base, large_portion(vectors->iov_len)};
+    if (to.iov_len == 0 && vectors->iov_len > 0)
+        return interrupted();
+    return __real_preadv2(fd, &to, 1, offset, flags);
+}
+
+int __wrap_statx(int folder, const char *path, int flags, unsigned mask, struct statx *out)
+{
+    if (strike(FAULT_FILE, "statx"))
+        return -1;
+    int failed = __real_statx(folder, path, flags, mask, out);
+    if (!failed && refused(FAULT_NO_ALIGN, 0))
+        out->stx_mask = 0;
+    return failed;
+}
+
+long __wrap_syscall(long number, ...)
+{
+    long a[4];
+    va_list args;
+    va_start(args, number);
+    for (int i = 0; i < 4; i++)
+        a[i] = va_arg(args, long);
+    va_end(args);
+    if (refused(FAULT_NO_CACHESTAT, ENOSYS) || strike(FAULT_FILE, "cachestat"))
+        return -1;
+    return __real_syscall(number, a[0], a[1], a[2], a[3]);
+}
+
+/* ---- io_uring ---- */
+
+#define NOP_INJECT_RESULT 1u /* IORING_NOP_INJECT_RESULT, Linux 6.11 */
+
+int __real_io_uring_queue_init_params(unsigned n, struct io_uring *r, struct io_uring_params *p);
+int __wrap_io_uring_queue_init_params(unsigned n, struct io_uring *r, struct io_uring_params *p);
+void __real_io_uring_queue_exit(struct io_uring *r);
+void __wrap_io_uring_queue_exit(struct io_uring *r);
+int __real_io_uring_register_buffers(struct io_uring *r, const struct iovec *v, unsigned n);
+int __wrap_io_uring_register_buffers(struct io_uring *r, const struct iovec *v, unsigned n);
+int __real_io_uring_submit(struct io_uring *r);
+int __wrap_io_uring_submit(struct io_uring *r);
+int __real_io_uring_wait_cqe_timeout(struct io_uring *r, struct io_uring_cqe **c,
+                                     struct __kernel_timespec *t);
+int __wrap_io_uring_wait_cqe_timeout(struct io_uring *r, struct io_uring_cqe **c,
+                                     struct __kernel_timespec *t);
+
+int __wrap_io_uring_queue_init_params(unsigned n, struct io_uring *r, struct io_uring_params *p)
+{
+    if (refused(FAULT_NO_URING, EPERM) || strike(FAULT_MEMORY, "io_uring_queue_init_params"))
+        return -errno;
+    int failed = __real_io_uring_queue_init_params(n, r, p);
+    if (!failed)
+        atomic_fetch_add(&state.rings, 1);
+    return failed;
+}
+
+void __wrap_io_uring_queue_exit(struct io_uring *r)
+{
+    atomic_fetch_sub(&state.rings, 1);
+    __real_io_uring_queue_exit(r);
+}
+
+int __wrap_io_uring_register_buffers(struct io_uring *r, const struct iovec *v, unsigned n)
+{
+    if (refused(FAULT_NO_REGISTER, EOPNOTSUPP) || strike(FAULT_MEMORY, "io_uring_register_buffers"))
+        return -errno;
+    return __real_io_uring_register_buffers(r, v, n);
+}
+
+/* The entry does nothing, and ends with this result. */
+static void end_with(struct io_uring_sqe *sqe, int result)
+{
+    const uint64_t user_data = sqe->user_data;
+    memset(sqe, 0, sizeof *sqe);
+    sqe->opcode = IORING_OP_NOP;
+    sqe->len = (uint32_t)result;
+    sqe->rw_flags = NOP_INJECT_RESULT;
+    sqe->user_data = user_data;
+}
+
+bool fault_can_end_entries(void)
+{
+    struct io_uring ring;
+    struct io_uring_params params = {0};
+    struct io_uring_cqe *cqe = NULL;
+    if (__real_io_uring_queue_init_params(2, &ring, &params) != 0)
+        return false;
+    end_with(io_uring_get_sqe(&ring), -EIO);
+    bool can = __real_io_uring_submit(&ring) == 1 && io_uring_wait_cqe(&ring, &cqe) == 0 && cqe &&
+               cqe->res == -EIO;
+    __real_io_uring_queue_exit(&ring);
+    state.entries = can;
+    return can;
+}
+
+static void spoil(struct io_uring_sqe *sqe)
+{
+    if (sqe->opcode == IORING_OP_NOP || !state.entries) /* has been here already; can't be */
+        return;
+    bool direct = is_direct(sqe->fd);
+    if ((direct &&
+         (refused(FAULT_NO_DIRECT_READ, EINVAL) || refused(FAULT_NO_DIRECT_SUPPORT, EOPNOTSUPP))) ||
+        (sqe->rw_flags && refused(FAULT_NO_DONTCACHE, EOPNOTSUPP)) ||
+        strike(FAULT_FILE, "completion") || strike(FAULT_ENTRY_EINTR, "completion") ||
+        strike(FAULT_ENTRY_EAGAIN, "completion") || strike(FAULT_ENTRY_EINVAL, "completion")) {
+        end_with(sqe, -errno);
+        return;
+    }
+    if (sqe->len > 4096 && strike(FAULT_ENTRY_SHORT, "completion"))
+        sqe->len = 4096;
+    size_t now = direct ? direct_portion(sqe->len) : large_portion(sqe->len);
+    if (now == 0 && sqe->len > 0)
+        end_with(sqe, -EINTR);
+    else
+        sqe->len = (uint32_t)now;
+}
+
+int __wrap_io_uring_submit(struct io_uring *r)
+{
+    if (strike(FAULT_RING, "io_uring_submit"))
+        return -errno;
+    if (r->sq.sqe_tail != r->sq.sqe_head)
+        spoil(&r->sq.sqes[(r->sq.sqe_tail - 1) & *r->sq.kring_mask]);
+    return __real_io_uring_submit(r);
+}
+
+int __wrap_io_uring_wait_cqe_timeout(struct io_uring *r, struct io_uring_cqe **c,
+                                     struct __kernel_timespec *t)
+{
+    return strike(FAULT_RING, "io_uring_wait_cqe_timeout")
+               ? -errno
+               : __real_io_uring_wait_cqe_timeout(r, c, t);
 }
 
 /* ---- writing ---- */
@@ -322,10 +564,8 @@ ssize_t __wrap_write(int fd, const void *src, size_t bytes)
     if (strike(FAULT_WRITE, "write"))
         return -1;
     size_t now = portion(bytes);
-    if (now == 0 && bytes > 0) {
-        errno = EINTR;
-        return -1;
-    }
+    if (now == 0 && bytes > 0)
+        return interrupted();
     return __real_write(fd, src, now);
 }
 
@@ -356,7 +596,7 @@ int __wrap_pthread_join(pthread_t thread, void **result);
 int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *),
                           void *arg)
 {
-    if (strike(FAULT_THREAD, "pthread_create"))
+    if (refused(FAULT_NO_THREADS, EAGAIN) || strike(FAULT_THREAD, "pthread_create"))
         return EAGAIN;
     int failed = __real_pthread_create(out, attr, fn, arg);
     if (!failed)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
+ * Over 600 lines because each scenario is a few lines, and they share their digests.
+ *
  * Scenarios of the fault loop. */
 #include "fault/scenarios.h"
 
@@ -213,10 +215,18 @@ static int see_logits(void *user, size_t position, const float *logits, size_t v
     stage *s = user;
     see_u64(s, position);
     see(s, logits, vocab * sizeof *logits);
+    if (s->rows < MAX_ROWS)
+        s->row[s->rows++] = s->digest;
     return 0;
 }
 
-static plim_status evaluate(stage *s, plim_model *model, plim_error *err)
+void stage_begin(stage *s)
+{
+    s->digest = DIGEST_START;
+    s->rows = 0;
+}
+
+plim_status stage_evaluate(stage *s, plim_model *model, plim_error *err)
 {
     static const int32_t tokens[] = {1, 5, 9, 2, 7};
     plim_session *session = NULL;
@@ -227,42 +237,181 @@ static plim_status evaluate(stage *s, plim_model *model, plim_error *err)
     return status;
 }
 
-plim_status stage_load(stage *s, plim_reader reader, plim_dtype dtype, int low_cpu_mem_usage,
-                       plim_error *err)
+plim_status stage_open_model(stage *s, const loading *how, plim_model **out, plim_error *err)
 {
-    plim_model *model = NULL;
     plim_model_options options;
     plim_model_options_init(&options);
-    options.reader = reader;
-    options.torch_dtype = dtype;
-    options.low_cpu_mem_usage = low_cpu_mem_usage;
+    options.reader = how->reader;
+    options.torch_dtype = how->dtype;
+    options.device_map = how->device_map;
+    options.low_cpu_mem_usage = !how->old_way;
+    options.mlock = how->lock;
     options.context = 64;
-    plim_status status = plim_model_open(&model, s->context, s->model, &options, err);
+    options.sessions = how->device_map ? 2 : 1;
+    return plim_model_open(out, s->context, s->model, &options, err);
+}
+
+plim_status stage_load(stage *s, const loading *how, plim_error *err)
+{
+    plim_model *model = NULL;
+    plim_status status = stage_open_model(s, how, &model, err);
     if (status == PLIM_OK)
-        status = evaluate(s, model, err);
+        status = stage_evaluate(s, model, err);
     plim_model_close(&model);
     return status;
 }
 
 static plim_status run_load_map(stage *s, plim_error *err)
 {
-    return stage_load(s, PLIM_READER_MAP, PLIM_AUTO, 1, err);
+    return stage_load(s, &(loading){.reader = PLIM_READER_MAP}, err);
+}
+
+static plim_status run_load_buffered(stage *s, plim_error *err)
+{
+    return stage_load(s, &(loading){.reader = PLIM_READER_BUFFERED, .lock = 1}, err);
+}
+
+static plim_status run_load_direct(stage *s, plim_error *err)
+{
+    return stage_load(s, &(loading){.reader = PLIM_READER_DIRECT}, err);
 }
 
 static plim_status run_load_cast(stage *s, plim_error *err)
 {
-    return stage_load(s, PLIM_READER_BUFFERED, PLIM_F16, 1, err);
+    return stage_load(s, &(loading){.reader = PLIM_READER_BUFFERED, .dtype = PLIM_F16}, err);
+}
+
+static plim_status run_load_narrow(stage *s, plim_error *err)
+{
+    return stage_load(s, &(loading){.reader = PLIM_READER_DIRECT, .dtype = PLIM_BF16}, err);
+}
+
+static plim_status run_load_wide(stage *s, plim_error *err)
+{
+    return stage_load(s, &(loading){.reader = PLIM_READER_DIRECT, .dtype = PLIM_F32}, err);
 }
 
 /* Four files and an index, transposed weights, a narrower type. */
 static plim_status run_shards(stage *s, plim_error *err)
 {
-    return stage_load(s, PLIM_READER_AUTO, PLIM_BF16, 1, err);
+    return stage_load(s, &(loading){.dtype = PLIM_BF16}, err);
 }
 
 static plim_status run_load_old_way(stage *s, plim_error *err)
 {
-    return stage_load(s, PLIM_READER_BUFFERED, PLIM_AUTO, 0, err);
+    return stage_load(s, &(loading){.reader = PLIM_READER_BUFFERED, .old_way = 1}, err);
+}
+
+/* ---- weights that stream ---- */
+
+static plim_status generate_some(stage *s, plim_session *session, plim_error *err)
+{
+    static const int32_t tokens[] = {3, 8};
+    plim_generation *generation = NULL;
+    plim_generate_options options;
+    plim_generate_options_init(&options);
+    options.max_new_tokens = 3;
+    options.ignore_eos = 1;
+    plim_status status =
+        plim_session_generate(&generation, session, NULL, tokens, 2, &options, err);
+    if (generation) {
+        see(s, generation->tokens, generation->token_count * sizeof *generation->tokens);
+        see_u64(s, generation->finish);
+    }
+    /* An error of the weights keeps what there is, and says so; no other keeps anything. */
+    if (status != PLIM_OK &&
+        (generation != NULL) != (status == PLIM_E_IO || status == PLIM_E_CHANGED))
+        status = PLIM_E_MISMATCH;
+    if (status != PLIM_OK && generation && generation->finish != PLIM_FINISH_ERROR)
+        status = PLIM_E_MISMATCH;
+    plim_generation_free(&generation);
+    return status;
+}
+
+plim_status stage_talk(stage *s, plim_model *model, plim_error *err)
+{
+    static const int32_t tokens[] = {1, 5, 9, 2, 7};
+    plim_session *session[2] = {NULL, NULL};
+    plim_status status = PLIM_OK;
+    for (int i = 0; i < 2 && status == PLIM_OK; i++)
+        status = plim_session_open(&session[i], model, err);
+    for (int i = 0; i < 2 && status == PLIM_OK; i++)
+        status = plim_session_eval(session[i], tokens + i, 3, see_logits, s, err);
+    for (int i = 0; i < 2 && status == PLIM_OK; i++)
+        status = plim_session_eval(session[i], tokens + 4, 1, see_logits, s, err);
+    for (int i = 0; i < 2 && status == PLIM_OK; i++)
+        status = generate_some(s, session[i], err);
+    plim_session_close(&session[0]);
+    plim_session_close(&session[1]);
+    return status;
+}
+
+static plim_status run_stream(stage *s, plim_error *err)
+{
+    plim_model *model = NULL;
+    plim_status status = stage_open_model(
+        s, &(loading){.dtype = PLIM_BF16, .reader = PLIM_READER_DIRECT, .device_map = "disk"},
+        &model, err);
+    if (status == PLIM_OK)
+        status = stage_talk(s, model, err);
+    plim_model_close(&model);
+    return status;
+}
+
+static plim_status prepare_stream(stage *s, plim_error *err)
+{
+    return stage_open_model(s, &(loading){.reader = PLIM_READER_DIRECT, .device_map = "disk"},
+                            &s->open_model, err);
+}
+
+static plim_status prepare_stream_buffered(stage *s, plim_error *err)
+{
+    return stage_open_model(
+        s, &(loading){.dtype = PLIM_F32, .reader = PLIM_READER_BUFFERED, .device_map = "disk"},
+        &s->open_model, err);
+}
+
+/* The lowest line below which some of the weights stream and some stay. */
+static plim_status prepare_tight(stage *s, plim_error *err)
+{
+    plim_status status = PLIM_E_BUDGET;
+    for (s->limit = s->tight ? s->tight : 1 << 20; s->limit < 256 << 20 && status != PLIM_OK;
+         s->limit += 1 << 18) {
+        plim_stream_info streamed;
+        stage_clear(s);
+        status = stage_open_context(s, err);
+        if (status == PLIM_OK)
+            status = stage_open_model(
+                s,
+                &(loading){.dtype = PLIM_F32, .reader = PLIM_READER_DIRECT, .device_map = "auto"},
+                &s->open_model, err);
+        if (status == PLIM_OK) {
+            stage_begin(s);
+            status = stage_talk(s, s->open_model, err);
+            plim_model_stream_info(s->open_model, &streamed);
+            if (status == PLIM_OK && streamed.used_bytes == 0)
+                return PLIM_E_MISMATCH; /* nothing streams: another model is wanted */
+            s->tight = s->limit;
+        }
+    }
+    s->limit = 0;
+    return status;
+}
+
+static plim_status run_talk(stage *s, plim_error *err)
+{
+    return stage_talk(s, s->open_model, err);
+}
+
+/* ---- measuring ---- */
+
+static plim_status run_probe(stage *s, plim_error *err)
+{
+    plim_speeds speeds = {0};
+    plim_status status = plim_probe(&speeds, s->context, s->model, NULL, err);
+    if (status == PLIM_OK)
+        see_u64(s, speeds.disk > 0 && speeds.cached > 0 && speeds.commit > 0);
+    return status;
 }
 
 /* Everything in one: a context of its own with four threads, a plan, its model, closed in an odd
@@ -288,7 +437,7 @@ static plim_status run_threads(stage *s, plim_error *err)
         status = plim_model_load(&model, plan, err);
     plim_plan_close(&plan);
     if (status == PLIM_OK)
-        status = evaluate(s, model, err);
+        status = stage_evaluate(s, model, err);
     plim_model_close(&model);
     return status;
 }
@@ -453,9 +602,50 @@ const scenario scenarios[] = {
     {.name = "plan", .run = run_plan},
     {.name = "plan-shards", .run = run_plan, .model = TREE "golden/gpt2-sharded"},
     {.name = "load-map", .run = run_load_map, .lines = 1},
+    {.name = "load-buffered",
+     .apart = 1,
+     .run = run_load_buffered,
+     .model = TREE "golden/gpt2-base"},
+    {.name = "load-direct",
+     .run = run_load_direct,
+     .lines = 1,
+     .model = TREE "golden/gpt2-sharded"},
+    {.name = "load-narrow",
+     .apart = 1,
+     .run = run_load_narrow,
+     .lines = 1,
+     .model = TREE "golden/gpt2-sharded"},
+    {.name = "load-wide", .apart = 1, .run = run_load_wide, .model = TREE "golden/gpt2-bf16"},
     {.name = "load-cast", .run = run_load_cast, .lines = 1},
     {.name = "load-old-way", .run = run_load_old_way, .lines = 1},
     {.name = "load-shards", .run = run_shards, .lines = 1, .model = TREE "golden/gpt2-sharded"},
+    {.name = "stream",
+     .apart = 1,
+     .run = run_stream,
+     .sparse = 9,
+     .lines = 1,
+     .model = TREE "golden/llama-sharded"},
+    {.name = "stream-passes",
+     .apart = 1,
+     .run = run_talk,
+     .prepare = prepare_stream,
+     .model = TREE "golden/gpt2-sharded",
+     .sparse = 3,
+     .ahead = 1},
+    {.name = "stream-cast",
+     .apart = 1,
+     .run = run_talk,
+     .prepare = prepare_stream_buffered,
+     .model = TREE "golden/llama-bf16",
+     .sparse = 3,
+     .ahead = 1},
+    {.name = "stream-tight",
+     .apart = 1,
+     .run = run_talk,
+     .prepare = prepare_tight,
+     .sparse = 19,
+     .ahead = 1},
+    {.name = "probe", .run = run_probe, .slow = 1},
     {.name = "threads", .run = run_threads, .own_context = 1},
     {.name = "tokenizer", .run = run_tokenizer, .lines = 1},
     {.name = "tokenizer-pair",
