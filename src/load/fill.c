@@ -66,15 +66,36 @@ static bool next_request(filling *f, slot *s)
     return true;
 }
 
+/* Fresh memory is brought in before it is read into, by all workers at once: the kernel would do it
+ * one read after the other.  What can't be brought in is an error of the read. */
+static void bring_in(const slot *s)
+{
+    if (s->read->move_count || s->read->how == PLIM_READER_MAP)
+        return;
+    uintptr_t begin = (uintptr_t)s->request.dst / PLIM_DIRECT_ALIGN * PLIM_DIRECT_ALIGN;
+    size_t bytes = (uintptr_t)s->request.dst + s->request.bytes - begin;
+    (void)plim_memory_populate((void *)begin, bytes);
+}
+
+static slot *free_slot(filling *f)
+{
+    for (unsigned i = 0; i < f->slot_count; i++)
+        if (!f->slots[i].busy)
+            return &f->slots[i];
+    return NULL;
+}
+
+/* Begin reads while there are slots; the queue is locked, but not while memory is brought in. */
 static plim_status submit(filling *f, plim_error *err)
 {
     plim_status status = PLIM_OK;
-    for (unsigned i = 0; !status && i < f->slot_count && !plim_monitor_stopped(f->monitor); i++) {
-        slot *s = &f->slots[i];
-        if (s->busy)
-            continue;
-        if (!next_request(f, s))
-            break;
+    slot *s;
+    while (!status && !plim_monitor_stopped(f->monitor) && (s = free_slot(f)) &&
+           next_request(f, s)) {
+        s->busy = true;
+        pthread_mutex_unlock(&f->io);
+        bring_in(s);
+        pthread_mutex_lock(&f->io);
         status = plim_read_queue_submit(f->queue, &s->request, err);
         s->busy = !status;
     }

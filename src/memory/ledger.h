@@ -62,6 +62,11 @@ plim_status plim_region_map(plim_region *out, plim_ledger *ledger, plim_memory_c
                             int fd, const char *path, uint64_t offset, size_t bytes,
                             plim_error *err);
 
+/* Bring in the pages of [at, at + bytes) of a region, `at` at the begin of a page.  False where
+ * there is no memory for them; true also where the system can't (an older kernel): they come when
+ * they are written to.  Thread-safe. */
+bool plim_memory_populate(void *at, size_t bytes);
+
 /* Unmap and release.  A zeroed region is allowed. */
 void plim_region_close(plim_region *region, plim_ledger *ledger);
 

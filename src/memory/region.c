@@ -50,6 +50,14 @@ static void *map_aligned(size_t bytes, size_t align, size_t page)
     return base;
 }
 
+bool plim_memory_populate(void *at, size_t bytes)
+{
+    while (madvise(at, bytes, MADV_POPULATE_WRITE) != 0)
+        if (errno != EINTR && errno != EAGAIN)
+            return errno == EINVAL;
+    return true;
+}
+
 /* Make every page ours now.  False: there is no memory for them. */
 static bool commit(char *base, size_t bytes, size_t page)
 {

@@ -18,7 +18,7 @@
 #define PLIM_PIECE_BYTES     (2u << 20) /* of one read straight to its place */
 #define PLIM_STAGED_BYTES    (1u << 20) /* of one read into the ring of a load */
 #define PLIM_STAGING_SLOTS   6u         /* of that ring */
-#define PLIM_LOAD_DEPTH      4u         /* reads straight to their place in flight */
+#define PLIM_LOAD_DEPTH      8u         /* reads straight to their place in flight */
 #define PLIM_QUEUE_BYTES     (512u << 10) /* that a queue of reads may take: stacks, tables */
 #define PLIM_MAP_PIECE_BYTES (64u << 20)  /* of one populate */
 #define PLIM_TILE_BYTES      (4u << 20)   /* stored bytes of a streamed tile, where memory allows */
