@@ -467,6 +467,7 @@ PLIM_API void plim_plan_cancel(plim_plan *plan);
 /* What this machine does in a second, in bytes; 0: not measured. */
 typedef struct plim_speeds {
     double disk;              /* read past the page cache */
+    double buffered;          /* read through the page cache, which does not hold it yet */
     double cached;            /* out of the page cache into memory of our own */
     double commit;            /* fresh memory, brought in */
     double product_out_in[3]; /* weights through a product with one row, as float32, float16,

@@ -94,14 +94,19 @@ static int product_index(plim_dtype dtype)
     return dtype == PLIM_F32 ? 0 : dtype == PLIM_F16 ? 1 : 2;
 }
 
-/* Seconds for a range of a file: what of it is in the page cache comes from there, where a way of
- * reading looks there at all. */
-static double read_seconds(const plim_facts *facts, plim_reader how, uint32_t file, uint64_t offset,
-                           uint64_t bytes)
+/* Seconds of reading: from the disk, and out of the page cache, which keeps a processor busy. */
+typedef struct read_time {
+    double disk, cache;
+} read_time;
+
+/* Add a range of a file: what of it is in the page cache comes from there, where a way of reading
+ * looks there at all. */
+static void add_range(read_time *sum, const plim_facts *facts, plim_reader how, uint32_t file,
+                      uint64_t offset, uint64_t bytes)
 {
     const plim_speeds *s = &facts->speeds;
     const plim_file_facts *f = facts->files ? &facts->files[file] : NULL;
-    double seconds = 0;
+    double cold = how == PLIM_READER_BUFFERED && s->buffered > 0 ? s->buffered : s->disk;
     for (uint64_t n; bytes; offset += n, bytes -= n) {
         size_t window = (size_t)(offset / PLIM_WINDOW_BYTES);
         double warm = 0;
@@ -109,22 +114,24 @@ static double read_seconds(const plim_facts *facts, plim_reader how, uint32_t fi
         n = n < bytes ? n : bytes;
         if (how != PLIM_READER_DIRECT && f && f->windows && window < f->window_count)
             warm = f->windows[window] / 100.0;
-        double cached = how == PLIM_READER_MAP ? 0 : warm; /* a map copies nothing */
-        seconds += (double)n * ((1 - warm) / s->disk + cached / s->cached);
+        sum->disk += (double)n * (1 - warm) / cold;
+        if (how != PLIM_READER_MAP) /* a map copies nothing */
+            sum->cache += (double)n * warm / s->cached;
     }
-    return seconds;
 }
 
 static double load_seconds(const plim_load_plan *plan, const plim_facts *facts)
 {
     const plim_speeds *s = &facts->speeds;
-    double seconds = 0, fresh = 0;
+    read_time time = {0, 0};
+    double fresh = 0;
     if (s->disk <= 0 || s->cached <= 0 || s->commit <= 0)
         return 0;
     for (size_t i = 0; plan->reads && i < plan->read_count; i++) {
         const plim_read *r = &plan->reads[i];
-        seconds += read_seconds(facts, r->how, r->file, r->offset, r->bytes);
+        add_range(&time, facts, r->how, r->file, r->offset, r->bytes);
     }
+    double seconds = time.disk + time.cache;
     for (uint32_t i = 0; i < plan->run_count; i++)
         fresh += plan->runs[i].form == PLIM_FORM_OWNED ? (double)plan->runs[i].bytes : 0;
     fresh /= s->commit;
@@ -132,19 +139,21 @@ static double load_seconds(const plim_load_plan *plan, const plim_facts *facts)
 }
 
 /* Of a pass over what streams; rows that are looked up are read past the cache or are small. */
-static double stream_seconds(const plim_load_plan *plan, const plim_facts *facts)
+static read_time stream_time(const plim_load_plan *plan, const plim_facts *facts)
 {
-    double seconds = 0;
+    read_time time = {0, 0};
     uint64_t rows = plan->streamed_bytes;
     for (uint32_t i = 0; i < plan->tile_count; i++) {
         const plim_tile *t = &plan->tiles[i];
-        seconds += read_seconds(facts, plan->stream_how, t->file, t->offset, t->bytes);
+        add_range(&time, facts, plan->stream_how, t->file, t->offset, t->bytes);
         rows -= t->bytes;
     }
-    return seconds + (double)rows / facts->speeds.disk;
+    time.disk += (double)rows / facts->speeds.disk;
+    return time;
 }
 
-/* Of a new token with half of the context behind it: max(products, reading). */
+/* Of a new token with half of the context behind it: max(products, disk); copies out of the page
+ * cache take the processors that compute. */
 static double token_seconds(const plim_load_plan *plan, const plim_skeleton *k,
                             const plim_facts *facts)
 {
@@ -171,8 +180,9 @@ static double token_seconds(const plim_load_plan *plan, const plim_skeleton *k,
         return compute;
     if (s->disk <= 0 || s->cached <= 0)
         return 0;
-    double reading = stream_seconds(plan, facts);
-    return reading > compute ? reading : compute;
+    read_time reading = stream_time(plan, facts);
+    compute += reading.cache;
+    return reading.disk > compute ? reading.disk : compute;
 }
 
 void plim_plan_predict(plim_load_plan *plan, const plim_skeleton *k, const plim_demand *d,
