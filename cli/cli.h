@@ -76,7 +76,8 @@ plim_status cli_load(cli *c, uint64_t positions, plim_model **model, plim_error 
 plim_status cli_plan(cli *c, plim_plan **plan, plim_plan_info *info, plim_error *err);
 
 /* "does not fit" in words: what is predicted, the line, what would make it fit.  PLIM_E_BUDGET. */
-plim_status cli_does_not_fit(const plim_plan *plan, const plim_plan_info *info, plim_error *err);
+plim_status cli_does_not_fit(const cli *c, const plim_plan *plan, const plim_plan_info *info,
+                             plim_error *err);
 
 /* Where a refusal (PLIM_E_BUDGET in *err) came before the plan could tell what is needed: run the
  * command again as far as its plan, without a line, and say that instead. */

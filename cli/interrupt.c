@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Signals.  The only mutable globals of the program are here: a handler can reach nothing else.
- * plim_session_cancel may be called from any thread and does no more than an atomic store. */
+ * plim_session_cancel and plim_plan_cancel may be called from any thread and do no more than an
+ * atomic store. */
 #include "interrupt.h"
 
 #include <signal.h>
@@ -15,6 +16,7 @@
 
 static volatile sig_atomic_t seen, lost_page_json;
 static _Atomic(plim_session *) watched;
+static _Atomic(plim_plan *) watched_load;
 
 static void on_signal(int number)
 {
@@ -25,6 +27,9 @@ static void on_signal(int number)
     plim_session *session = atomic_load(&watched);
     if (session)
         plim_session_cancel(session);
+    plim_plan *plan = atomic_load(&watched_load);
+    if (plan)
+        plim_plan_cancel(plan);
 }
 
 static void say(int fd, const char *text)
@@ -69,4 +74,11 @@ void interrupt_watch(plim_session *session)
     atomic_store(&watched, session);
     if (session && seen)
         plim_session_cancel(session);
+}
+
+void interrupt_watch_load(plim_plan *plan)
+{
+    atomic_store(&watched_load, plan);
+    if (plan && seen)
+        plim_plan_cancel(plan);
 }

@@ -18,4 +18,7 @@ bool interrupt_seen(void);
 /* The session that a signal cancels; NULL before it is closed. */
 void interrupt_watch(plim_session *session);
 
+/* The plan whose load a signal cancels; NULL before it is closed. */
+void interrupt_watch_load(plim_plan *plan);
+
 #endif

@@ -14,6 +14,7 @@
 #include "environment.h"
 #include "fail.h"
 #include "files.h"
+#include "interrupt.h"
 #include "speeds.h"
 #include "values.h"
 
@@ -298,23 +299,37 @@ plim_status cli_plan(cli *c, plim_plan **plan, plim_plan_info *info, plim_error 
     return PLIM_OK;
 }
 
-plim_status cli_does_not_fit(const plim_plan *plan, const plim_plan_info *info, plim_error *err)
+/* One line of advice; where the context is what the prompt and the new tokens need, a shorter one
+ * means fewer of them. */
+static int add_advice(const cli *c, char *out, size_t cap, const char *before, const char *line)
+{
+    unsigned positions;
+    bool runs = c->command == CMD_RUN || c->command == CMD_LOGITS;
+    if (runs && !c->options.context && sscanf(line, "--context %u fits", &positions) == 1)
+        return snprintf(out, cap, "%s%u tokens, prompt and new ones (-n) together, fit", before,
+                        positions);
+    return snprintf(out, cap, "%s%s", before, line);
+}
+
+plim_status cli_does_not_fit(const cli *c, const plim_plan *plan, const plim_plan_info *info,
+                             plim_error *err)
 {
     char need[24], line[24], advice[900] = "";
     size_t used = 0;
+    uint64_t peak = info->held > info->predicted_peak ? info->held : info->predicted_peak;
     for (size_t i = 0; i < info->advice_count && used + 1 < sizeof advice; i++) {
-        int n = snprintf(advice + used, sizeof advice - used, "%s%s",
-                         i ? "; or: " : "; what would fit: ", plim_plan_advice(plan, i));
+        int n = add_advice(c, advice + used, sizeof advice - used,
+                           i ? "; or: " : "; what would fit: ", plim_plan_advice(plan, i));
         used += n > 0 ? (size_t)n : 0;
     }
     if (info->advice_count == 0)
         snprintf(advice, sizeof advice, "; what would fit: --memory %" PRIu64 "MiB",
-                 ((info->predicted_peak + (1 << 19)) >> 20) + 1);
-    if (!info->limit || info->predicted_peak <= info->limit) /* it is not the line that refuses */
-        return cli_fail(err, PLIM_E_BUDGET, "does not fit below the --max-memory for \"cpu\"%s",
-                        advice);
+                 ((peak + (1 << 19)) >> 20) + 1);
+    if (!info->limit || peak <= info->limit) /* it is not the line that refuses */
+        return cli_fail(err, PLIM_E_BUDGET, "does not fit%s%s",
+                        c->options.max_memory ? " below the --max-memory for \"cpu\"" : "", advice);
     return cli_fail(err, PLIM_E_BUDGET, "does not fit: the peak would be %s, the line is %s%s",
-                    text_of_bytes(need, sizeof need, info->predicted_peak),
+                    text_of_bytes(need, sizeof need, peak),
                     text_of_bytes(line, sizeof line, info->limit), advice);
 }
 
@@ -334,8 +349,8 @@ void cli_explain_refusal(cli *c, plim_status (*command)(cli *c, plim_error *err)
         return;
     plim_context_close(&c->context);
     if (!prompt_stays(c->options.prompt_file)) { /* for the context that plan would take */
-        if (cli_plan(c, &plan, &info, &planned) == PLIM_OK && info.predicted_peak > c->limit)
-            cli_does_not_fit(plan, &info, err);
+        if (cli_plan(c, &plan, &info, &planned) == PLIM_OK && info.held > c->limit)
+            cli_does_not_fit(c, plan, &info, err);
         plim_plan_close(&plan);
         return;
     }
@@ -349,10 +364,19 @@ void cli_explain_refusal(cli *c, plim_status (*command)(cli *c, plim_error *err)
 static plim_status refuse(cli *c, const plim_plan *plan, plim_plan_info *info, plim_error *err)
 {
     info->limit = c->refused_line;
-    if (info->predicted_peak <= info->limit)
+    if (info->held <= info->limit)
         return cli_fail(err, PLIM_E_BUDGET, "does not fit");
     c->explained = true;
-    return cli_does_not_fit(plan, info, err);
+    return cli_does_not_fit(c, plan, info, err);
+}
+
+/* A signal reaches the load also while nobody calls back (memory is being brought in). */
+static plim_status load_plan(plim_model **model, plim_plan *plan, plim_error *err)
+{
+    interrupt_watch_load(plan);
+    plim_status status = plim_model_load(model, plan, err);
+    interrupt_watch_load(NULL);
+    return status;
 }
 
 plim_status cli_load(cli *c, uint64_t positions, plim_model **model, plim_error *err)
@@ -372,7 +396,7 @@ plim_status cli_load(cli *c, uint64_t positions, plim_model **model, plim_error 
     else if (c->refused_line)
         status = refuse(c, plan, &info, err);
     else
-        status = info.fits ? plim_model_load(model, plan, err) : cli_does_not_fit(plan, &info, err);
+        status = info.fits ? load_plan(model, plan, err) : cli_does_not_fit(c, plan, &info, err);
     plim_plan_close(&plan);
     progress_clear(&c->progress);
     return status;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -148,6 +149,16 @@ static void guard_descriptors(void)
             (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+/* A sharded checkpoint keeps every shard open: as many as the system allows. */
+static void raise_descriptors(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int main(int argc, char **argv)
 {
     cli c;
@@ -155,6 +166,7 @@ int main(int argc, char **argv)
     memset(&c, 0, sizeof c);
     memset(&err, 0, sizeof err);
     guard_descriptors();
+    raise_descriptors();
     interrupt_install(wants_json(argc, argv));
     c.start = cli_now();
     out_open(&c.out, STDOUT_FILENO);

@@ -238,7 +238,7 @@ plim_status plan_command(cli *c, plim_error *err)
     if (status != PLIM_OK)
         return status;
     if (!info.fits)
-        status = cli_does_not_fit(plan, &info, err);
+        status = cli_does_not_fit(c, plan, &info, err);
     if (c->options.json)
         write_json(c, plan, &info, err);
     else

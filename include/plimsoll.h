@@ -22,8 +22,9 @@
  *  6. Thread safety: a context, a checkpoint, a plan, a model and a tokenizer may be used from
  * several threads at once; a session or a decoder from one thread at a time (plim_session_cancel
  * excepted; a second call to a busy session is PLIM_E_USAGE).
- *  7. Callbacks may call the library, but not close what calls them, and a log callback may do
- * nothing that logs.
+ *  7. Callbacks may call the library, but not close what calls them; a log callback may do nothing
+ * that logs; and a logits callback runs inside a pass, in which no other pass of a model that
+ * streams can begin (PLIM_E_USAGE).
  */
 #ifndef PLIMSOLL_H
 #define PLIMSOLL_H
@@ -490,6 +491,7 @@ typedef struct plim_plan_info {
     int fits;
     uint64_t limit; /* the line; 0: none */
     uint64_t baseline;
+    uint64_t held; /* against the line: baseline and everything, thread stacks at full length */
     uint64_t predicted_peak; /* VmHWM of the process when it is the only thing in it */
     uint64_t anonymous;      /* of predicted_peak without the baseline */
     uint64_t mapped;

@@ -55,7 +55,7 @@ static plim_status open_sequences(plim_model *m, plim_error *err)
         plim_status status = check_cancelled(m->plan, err);
         if (!status)
             status = plim_sequence_open(&m->idle[m->paid], &m->engine, c->ledger,
-                                        &m->plan->plan->session, err);
+                                        &m->plan->plan->session, &m->plan->cancel, err);
         if (status)
             return status;
         m->idle_count++;
@@ -100,7 +100,8 @@ static plim_status fill(plim_model *m, plim_error *err)
                               .pool = c->pool,
                               .weights = m->weights,
                               .source = plim_weights_source(m->weights)};
-    return runnable ? open_sequences(m, err) : PLIM_OK;
+    status = runnable ? open_sequences(m, err) : PLIM_OK;
+    return status ? status : check_cancelled(m->plan, err);
 }
 
 static plim_status check_fits(const plim_plan *p, plim_error *err)

@@ -180,6 +180,7 @@ void plim_plan_describe(const plim_plan *p, plim_plan_info *out)
     *out = (plim_plan_info){.fits = plan->fits,
                             .limit = p->context->memory_limit,
                             .baseline = p->context->baseline,
+                            .held = plan->line,
                             .predicted_peak = plan->predicted_peak,
                             .anonymous = plan->anonymous,
                             .mapped = plan->mapped,

@@ -127,6 +127,8 @@ static plim_status read_pieces(probe *p, const reading *r, plim_read_queue *queu
         if (!status && now - start < r->seconds)
             status = begin_piece(p, r, queue, done, &begun, err);
     }
+    while (plim_read_queue_in_flight(queue)) /* the requests are ours again when they are done */
+        (void)plim_read_queue_wait(queue, &done, -1, NULL);
     *speed = !status && now > start ? (double)there / (now - start) : 0;
     return status;
 }

@@ -29,7 +29,7 @@ plim_status plim_session_open(plim_session **out, plim_model *model, plim_error 
     plim_status status = PLIM_OK;
     if (!s->sequence)
         status = plim_sequence_open(&s->sequence, &model->engine, c->ledger,
-                                    &model->plan->plan->session, err);
+                                    &model->plan->plan->session, NULL, err);
     if (status) {
         plim_delete(plim_context_alloc(c), s);
         return status;

@@ -21,9 +21,11 @@ typedef struct plim_state {
     uint32_t length; /* positions that hold */
 } plim_state;
 
-/* Zeroed and populated: what is promised at open is committed at open.  BUDGET, NOMEM. */
+/* Zeroed and populated: what is promised at open is committed at open.  `cancel` (or NULL) is heard
+ * meanwhile.  BUDGET, NOMEM, CANCELLED. */
 plim_status plim_state_open(plim_state *out, plim_ledger *ledger, const plim_spec *spec,
-                            const plim_session_size *size, plim_error *err);
+                            const plim_session_size *size, const atomic_bool *cancel,
+                            plim_error *err);
 void plim_state_close(plim_state *state, plim_ledger *ledger);
 
 /* The buffers of a pass over up to size.chunk rows. */

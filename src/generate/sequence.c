@@ -9,7 +9,8 @@
 static_assert(sizeof(plim_row) <= PLIM_ROW_BYTES, "the plan counts on it");
 
 plim_status plim_sequence_open(plim_sequence **out, const plim_engine *engine, plim_ledger *ledger,
-                               const plim_session_size *size, plim_error *err)
+                               const plim_session_size *size, const atomic_bool *cancel,
+                               plim_error *err)
 {
     plim_error local;
     if (!err)
@@ -23,7 +24,7 @@ plim_status plim_sequence_open(plim_sequence **out, const plim_engine *engine, p
     s->ledger = ledger;
     s->pending = -1;
     plim_status status;
-    if ((status = plim_state_open(&s->state, ledger, engine->spec, size, err)) ||
+    if ((status = plim_state_open(&s->state, ledger, engine->spec, size, cancel, err)) ||
         (status = plim_scratch_open(&s->scratch, ledger, engine->spec, size, err)) ||
         (status = plim_sampler_open(&s->sampler, alloc, engine->spec->vocab, err)))
         plim_sequence_close(&s);

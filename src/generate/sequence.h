@@ -21,9 +21,11 @@ typedef struct plim_sequence {
     atomic_bool cancel;  /* heard by the call in progress, or else by the next */
 } plim_sequence;
 
-/* `engine` is copied; what it points to must outlive the sequence.  BUDGET, NOMEM, LIMIT. */
+/* `engine` is copied; what it points to must outlive the sequence.  `cancel` (or NULL) is heard
+ * while it is opened.  BUDGET, NOMEM, LIMIT, CANCELLED. */
 plim_status plim_sequence_open(plim_sequence **out, const plim_engine *engine, plim_ledger *ledger,
-                               const plim_session_size *size, plim_error *err);
+                               const plim_session_size *size, const atomic_bool *cancel,
+                               plim_error *err);
 void plim_sequence_close(plim_sequence **sequence);
 
 /* Append and compute tokens, in chunks.  on_logits as in plim_session_eval (NULL: only the last
@@ -54,8 +56,8 @@ typedef struct plim_generate_request {
 
 /* Append the prompt, then generate up to max_new tokens (at least 1).  *out comes from
  * plim_alloc_system.  LIMIT beyond the context. An interruption is a result
- * (PLIM_FINISH_INTERRUPTED), not an error.  IO and CHANGED, of weights that stream: *out is what was
- * generated until then (PLIM_FINISH_ERROR). */
+ * (PLIM_FINISH_INTERRUPTED), not an error.  IO and CHANGED, of weights that stream: *out is what
+ * was generated until then (PLIM_FINISH_ERROR). */
 plim_status plim_sequence_generate(plim_generation **out, plim_sequence *s,
                                    const plim_generate_request *request, plim_error *err);
 

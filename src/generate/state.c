@@ -10,13 +10,17 @@ static plim_status too_large(plim_error *err)
 }
 
 plim_status plim_state_open(plim_state *out, plim_ledger *ledger, const plim_spec *spec,
-                            const plim_session_size *size, plim_error *err)
+                            const plim_session_size *size, const atomic_bool *cancel,
+                            plim_error *err)
 {
     uint64_t bytes;
     *out = (plim_state){.size = *size};
     if (!plim_kv_bytes(spec, size, &bytes) || bytes > INT64_MAX)
         return too_large(err);
-    return plim_region_open(&out->kv, ledger, PLIM_MEM_KV, bytes, true, err);
+    plim_status status = plim_region_open(&out->kv, ledger, PLIM_MEM_KV, bytes, false, err);
+    if (!status && (status = plim_region_commit(&out->kv, cancel, err)))
+        plim_region_close(&out->kv, ledger);
+    return status;
 }
 
 void plim_state_close(plim_state *state, plim_ledger *ledger)

@@ -8,9 +8,15 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "load/reader.h"
 
-#define MAP_STEP_BYTES (8ull << 20) /* of one populate: a cancel is heard in between */
+#define MAP_STEP_BYTES (8ull << 20) /* of one populate, at most */
+/* What is in flight must have come before a cancel is done: no more than comes in this time, from
+ * a disk as fast as it was so far (at first: a slow one). */
+#define FLIGHT_SECONDS 0.03
+#define FIRST_SPEED    32e6
+#define LEAST_STEP     (256ull << 10)
 #define WAIT_MS        20
 #define SLOT_BYTES     ((size_t)PLIM_STAGED_BYTES + 2 * PLIM_DIRECT_ALIGN)
 
@@ -31,7 +37,8 @@ typedef struct filling {
     slot slots[PLIM_MAX_SLOTS];
     unsigned slot_count;
     size_t next, end; /* reads of the way at hand */
-    uint64_t done;    /* bytes of reads[next] that were submitted (maps go in steps) */
+    uint64_t done;    /* bytes of reads[next] that were submitted */
+    uint64_t flying;  /* bytes in flight */
 } filling;
 
 /* ---- what is read next ---- */
@@ -41,15 +48,35 @@ static char *staging_address(const slot *s, const plim_read *r)
     return s->staging + r->offset % PLIM_DIRECT_ALIGN;
 }
 
+/* Bytes that may be in flight. */
+static uint64_t flight_bytes(const filling *f)
+{
+    uint64_t done = atomic_load(&f->monitor->done_bytes);
+    double seconds = plim_now() - f->monitor->start, speed = FIRST_SPEED;
+    if (done && seconds > 0 && (double)done / seconds > speed)
+        speed = (double)done / seconds;
+    return (uint64_t)(speed * FLIGHT_SECONDS);
+}
+
+/* Bytes of the next request: all that is left of a read, or less where the disk is slow, up to
+ * where a block begins.  What is staged is read whole. */
+static uint64_t step_bytes(const filling *f, const plim_read *r)
+{
+    uint64_t left = r->bytes - f->done, step = flight_bytes(f) / 4;
+    if (r->move_count)
+        return left;
+    step = step < LEAST_STEP ? LEAST_STEP : step < MAP_STEP_BYTES ? step : MAP_STEP_BYTES;
+    step -= (r->offset + f->done + step) % PLIM_DIRECT_ALIGN;
+    return step < left ? step : left;
+}
+
 /* Fill in the next request; false when there is none. */
 static bool next_request(filling *f, slot *s)
 {
     if (f->next == f->end)
         return false;
     const plim_read *r = &f->job->plan->reads[f->next];
-    uint64_t bytes = r->bytes - f->done;
-    if (r->how == PLIM_READER_MAP && bytes > MAP_STEP_BYTES)
-        bytes = MAP_STEP_BYTES;
+    uint64_t bytes = step_bytes(f, r);
     char *dst = r->move_count ? staging_address(s, r)
                               : (char *)f->regions[r->run].base + r->offset_in_run + f->done;
     s->read = r;
@@ -91,8 +118,9 @@ static plim_status submit(filling *f, plim_error *err)
     plim_status status = PLIM_OK;
     slot *s;
     while (!status && !plim_monitor_stopped(f->monitor) && (s = free_slot(f)) &&
-           next_request(f, s)) {
+           (!f->flying || f->flying < flight_bytes(f)) && next_request(f, s)) {
         s->busy = true;
+        f->flying += s->request.bytes;
         pthread_mutex_unlock(&f->io);
         bring_in(s);
         pthread_mutex_lock(&f->io);
@@ -135,6 +163,7 @@ static bool turn(filling *f)
         status = plim_read_queue_wait(f->queue, &request, WAIT_MS, &error);
     }
     slot *s = request ? &f->slots[request->tag] : NULL;
+    f->flying -= s ? s->request.bytes : 0;
     pthread_mutex_unlock(&f->io);
     if (status)
         plim_monitor_fail(f->monitor, &error);

@@ -14,7 +14,8 @@ plim_status plim_read_buffered(const plim_stored_file *file, int fd, void *dst, 
         const plim_where where = {file->path, NULL, (int64_t)((offset + done) & INT64_MAX)};
         bool uncached = !atomic_load_explicit(no_dontcache, memory_order_relaxed);
         int failed = plim_fd_read(fd, to + done, bytes - done, offset + done, uncached, &got);
-        if (uncached && (failed == EOPNOTSUPP || failed == EINVAL || failed == ENOSYS)) {
+        if (uncached &&
+            (failed == EOPNOTSUPP || failed == EINVAL || failed == ENOSYS || failed == EPERM)) {
             atomic_store_explicit(no_dontcache, true, memory_order_relaxed);
             failed = plim_fd_read(fd, to + done, bytes - done, offset + done, false, &got);
         }

@@ -10,12 +10,11 @@
  *  3. What is handed out was read whole from a file that was the same afterwards.
  *  4. All but the turn and the counters belongs to who has the turn. */
 #include <assert.h>
-#include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "load/reader.h"
 #include "load/stream.h"
+#include "load/turn.h"
 
 #define WAIT_MS       20                /* between two looks at `cancel` */
 #define CAST_ELEMENTS ((size_t)1 << 16) /* of a task: whole lines of cache, some 20 us */
@@ -38,10 +37,6 @@ typedef struct cursor {
     unsigned round;
 } cursor;
 
-typedef struct waiter {
-    struct waiter *next;
-} waiter;
-
 struct plim_stream {
     const plim_alloc *alloc;
     plim_load_job job;
@@ -53,10 +48,8 @@ struct plim_stream {
     uint32_t *files; /* that tiles or rows are read from */
     uint32_t file_count;
 
-    pthread_mutex_t lock; /* of the turn */
-    pthread_cond_t turn;
-    waiter *waiting; /* the first is the next */
-    bool busy;
+    plim_turn turn; /* of the passes */
+    bool busy;      /* a pass has it */
 
     uint64_t pass; /* the last that began */
     unsigned head_rounds;
@@ -381,39 +374,10 @@ plim_status plim_stream_row(plim_stream *s, uint32_t placement, uint64_t row, co
 
 /* ---- passes ---- */
 
-/* In the order of asking.  False: cancelled. */
-static bool take_turn(plim_stream *s, const atomic_bool *cancel)
-{
-    waiter me = {NULL}, **link = &s->waiting;
-    pthread_mutex_lock(&s->lock);
-    while (*link)
-        link = &(*link)->next;
-    *link = &me;
-    while (!is_cancelled(cancel) && (s->busy || s->waiting != &me)) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += WAIT_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        pthread_cond_timedwait(&s->turn, &s->lock, &until);
-    }
-    for (link = &s->waiting; *link != &me;)
-        link = &(*link)->next;
-    *link = me.next;
-    bool mine = !is_cancelled(cancel) && !s->busy && link == &s->waiting;
-    s->busy |= mine;
-    if (!mine) /* who stood behind may be the first now */
-        pthread_cond_broadcast(&s->turn);
-    pthread_mutex_unlock(&s->lock);
-    return mine;
-}
-
 static void give_turn(plim_stream *s)
 {
-    pthread_mutex_lock(&s->lock);
     s->busy = false;
-    pthread_cond_broadcast(&s->turn);
-    pthread_mutex_unlock(&s->lock);
+    plim_turn_give(&s->turn);
 }
 
 static plim_status check_files(const plim_stream *s, plim_error *err)
@@ -441,9 +405,11 @@ static plim_status restart(plim_stream *s, const atomic_bool *cancel, plim_error
 plim_status plim_stream_begin(plim_stream *s, unsigned head_rounds, const atomic_bool *cancel,
                               plim_error *err)
 {
-    if (!take_turn(s, cancel))
-        return fail_cancelled(err);
-    plim_status status = check_files(s, err);
+    plim_status status = plim_turn_take(&s->turn, cancel, err);
+    if (status)
+        return status;
+    s->busy = true;
+    status = check_files(s, err);
     if (status)
         s->broken = true; /* nothing of what was read ahead is used */
     else if (s->broken)
@@ -564,12 +530,7 @@ plim_status plim_stream_open(plim_stream **out, const plim_load_job *job, plim_e
     s->alloc = alloc;
     s->job = *job;
     s->read = s->use = (cursor){.pass = 1};
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->turn, &attr);
-    pthread_condattr_destroy(&attr);
-    pthread_mutex_init(&s->lock, NULL);
+    plim_turn_open(&s->turn);
     plim_status status = open_buffers(s, err);
     if (!status)
         status = add_tensors(s, err);
@@ -592,8 +553,7 @@ void plim_stream_close(plim_stream **stream)
     plim_region_close(&s->row_buffer, s->job.ledger);
     plim_delete(s->alloc, s->slots);
     plim_delete(s->alloc, s->files);
-    pthread_cond_destroy(&s->turn);
-    pthread_mutex_destroy(&s->lock);
+    plim_turn_close(&s->turn);
     plim_delete(s->alloc, s);
     *stream = NULL;
 }

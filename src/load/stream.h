@@ -22,7 +22,8 @@ void plim_stream_close(plim_stream **stream); /* waits for reads in flight; NULL
 
 /* A pass begins: waits for its turn, checks that the files are what they were (CHANGED), and says
  * how often the tiles from plan->head_tile on (the output head) will be passed over: 0, 1 or more.
- * CANCELLED. `cancel` (may be NULL) is watched until the end of the pass, within 50 ms. */
+ * CANCELLED; USAGE from a callback of a pass.  `cancel` (may be NULL) is watched until the end of
+ * the pass, within 50 ms. */
 plim_status plim_stream_begin(plim_stream *stream, unsigned head_rounds, const atomic_bool *cancel,
                               plim_error *err);
 

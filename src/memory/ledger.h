@@ -9,6 +9,8 @@
 #ifndef PLIM_MEMORY_LEDGER_H
 #define PLIM_MEMORY_LEDGER_H
 
+#include <stdatomic.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
 
@@ -61,6 +63,11 @@ plim_status plim_region_open(plim_region *out, plim_ledger *ledger, plim_memory_
 plim_status plim_region_map(plim_region *out, plim_ledger *ledger, plim_memory_category category,
                             int fd, const char *path, uint64_t offset, size_t bytes,
                             plim_error *err);
+
+/* Bring in all pages of a region that was opened without: what is promised is committed.  `cancel`
+ * (or NULL) is looked at every few milliseconds.  NOMEM, CANCELLED; the region stays open. */
+plim_status plim_region_commit(const plim_region *region, const atomic_bool *cancel,
+                               plim_error *err);
 
 /* Bring in the pages of [at, at + bytes) of a region, `at` at the begin of a page.  False where
  * there is no memory for them; true also where the system can't (an older kernel): they come when

@@ -8,7 +8,8 @@
 #include "base/num.h"
 #include "memory/ledger.h"
 
-#define HUGE_BYTES ((size_t)2 << 20)
+#define HUGE_BYTES  ((size_t)2 << 20)
+#define COMMIT_STEP ((size_t)16 << 20) /* between two looks at a cancel */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -72,6 +73,20 @@ static bool commit(char *base, size_t bytes, size_t page)
     for (size_t i = 0; i < bytes; i += page)
         ((volatile char *)base)[i] = 0;
     return true;
+}
+
+plim_status plim_region_commit(const plim_region *region, const atomic_bool *cancel,
+                               plim_error *err)
+{
+    const size_t page = page_size(), step = COMMIT_STEP;
+    for (size_t done = 0, n; done < region->map_bytes; done += n) {
+        n = region->map_bytes - done < step ? region->map_bytes - done : step;
+        if (cancel && atomic_load(cancel))
+            return plim_fail(err, PLIM_E_CANCELLED, "cancelled while memory was brought in");
+        if (!commit((char *)region->map + done, n, page))
+            return fail_nomem(err, region->category, region->bytes);
+    }
+    return PLIM_OK;
 }
 
 plim_status plim_region_open(plim_region *out, plim_ledger *ledger, plim_memory_category category,

@@ -228,7 +228,8 @@ static void list_tiles(layout *l)
     if (plan->head_tile == PLIM_NO_TILE)
         plan->head_tile = plan->tile_count;
     bool streams = plan->tile_count || plan->ring_row_bytes;
-    plan->ring_slots = streams ? l->wish->ring_slots : 0;
+    uint32_t most = plan->tile_count + 1; /* what is used, and all that may be read ahead */
+    plan->ring_slots = !streams ? 0 : l->wish->ring_slots < most ? l->wish->ring_slots : most;
 }
 
 /* Tables as large as this layout needs them. */

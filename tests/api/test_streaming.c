@@ -272,6 +272,42 @@ static void test_two_sessions(void **state)
     temp_close(&folder);
 }
 
+/* A pass inside a pass would wait for itself; the session that asked lives on. */
+static int begin_another(void *user, size_t position, const float *logits, size_t vocab)
+{
+    plim_error err;
+    int32_t token = 7;
+    (void)position;
+    (void)logits;
+    (void)vocab;
+    assert_int_equal(plim_session_eval(user, &token, 1, NULL, NULL, &err), PLIM_E_USAGE);
+    assert_non_null(strstr(err.message, "callback"));
+    return 0;
+}
+
+static void test_pass_inside_a_pass(void **state)
+{
+    (void)state;
+    plim_model *m;
+    plim_session *outer, *inner;
+    plim_error err;
+    int32_t tokens[2] = {1, 2};
+    const char *path = make(&shapes[2]);
+    plim_model_options o = options_of(&shapes[2], PLIM_READER_AUTO, "disk");
+    o.sessions = 2;
+    plim_context *c = below(0);
+    ok(plim_model_open(&m, c, path, &o, &err), &err);
+    ok(plim_session_open(&outer, m, &err), &err);
+    ok(plim_session_open(&inner, m, &err), &err);
+    ok(plim_session_eval(outer, tokens, 2, begin_another, inner, &err), &err);
+    ok(plim_session_eval(inner, tokens, 2, NULL, NULL, &err), &err);
+    plim_session_close(&outer);
+    plim_session_close(&inner);
+    plim_model_close(&m);
+    plim_context_close(&c);
+    temp_close(&folder);
+}
+
 /* ---- failures in the middle of generating ---- */
 
 typedef struct saboteur {
@@ -336,11 +372,9 @@ static void test_changed_while_generating(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_line),
-        cmocka_unit_test(test_every_reader),
-        cmocka_unit_test(test_device_maps),
-        cmocka_unit_test(test_two_sessions),
-        cmocka_unit_test(test_changed_while_generating),
+        cmocka_unit_test(test_every_line),         cmocka_unit_test(test_every_reader),
+        cmocka_unit_test(test_device_maps),        cmocka_unit_test(test_two_sessions),
+        cmocka_unit_test(test_pass_inside_a_pass), cmocka_unit_test(test_changed_while_generating),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

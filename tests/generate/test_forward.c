@@ -108,7 +108,7 @@ static float *logits_of(rig *r, size_t count, uint32_t chunk)
     size.chunk = chunk;
     for (size_t i = 0; i < count; i++)
         tokens[i] = token_at(r, i);
-    ok(plim_sequence_open(&s, &r->engine, r->ledger, &size, &err), &err);
+    ok(plim_sequence_open(&s, &r->engine, r->ledger, &size, NULL, &err), &err);
     ok(plim_sequence_eval(s, tokens, count, keep_row, out, &err), &err);
     plim_sequence_close(&s);
     return out;
@@ -274,7 +274,8 @@ static void test_sequences_in_one_pass(void **state)
         size_t n = 0;
         rig_open(&r, models[m], 2, PLIM_AUTO, PLIM_CPU_ALL);
         for (size_t i = 0; i < 3; i++) {
-            ok(plim_state_open(&states[i], r.ledger, &r.skeleton->spec, &r.plan->session, &err),
+            ok(plim_state_open(&states[i], r.ledger, &r.skeleton->spec, &r.plan->session, NULL,
+                               &err),
                &err);
             for (size_t p = 0; p < lengths[i]; p++)
                 rows[n++] = (plim_row){&states[i], (uint32_t)p, token_at(&r, p), true};
@@ -315,7 +316,7 @@ static void test_limits_and_cancel(void **state)
     int32_t tokens[CONTEXT + 1] = {0};
     size_t seen = 99;
     rig_open(&r, "llama-base", 2, PLIM_AUTO, PLIM_CPU_ALL);
-    ok(plim_sequence_open(&s, &r.engine, r.ledger, &r.plan->session, &err), &err);
+    ok(plim_sequence_open(&s, &r.engine, r.ledger, &r.plan->session, NULL, &err), &err);
     assert_int_equal(plim_sequence_eval(s, tokens, CONTEXT + 1, NULL, NULL, &err), PLIM_E_LIMIT);
     tokens[2] = (int32_t)r.skeleton->spec.vocab;
     assert_int_equal(plim_sequence_eval(s, tokens, 3, NULL, NULL, &err), PLIM_E_USAGE);

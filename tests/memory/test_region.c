@@ -410,12 +410,38 @@ static void test_map(void **state)
     close(fd);
 }
 
+/* Committed later, in steps between which a cancel is heard. */
+static void test_commit(void **state)
+{
+    (void)state;
+    plim_error err;
+    plim_region region;
+    atomic_bool cancel = true;
+    plim_ledger *ledger = open_ledger(0);
+    assert_int_equal(
+        plim_region_open(&region, ledger, PLIM_MEM_KV, (size_t)(64 * MIB + 1), false, &err),
+        PLIM_OK);
+    assert_int_equal(plim_region_commit(&region, &cancel, &err), PLIM_E_CANCELLED);
+    cancel = false;
+    assert_int_equal(plim_region_commit(&region, &cancel, &err), PLIM_OK);
+    unsigned char there[1 + 64 * 256 + 1];
+    assert_int_equal(mincore(region.map, region.map_bytes, there), 0);
+    for (size_t i = 0; i < region.map_bytes / 4096; i++)
+        assert_true(there[i] & 1);
+    faults.madvise_errno = ENOMEM;
+    assert_int_equal(plim_region_commit(&region, NULL, &err), PLIM_E_NOMEM);
+    faults.madvise_errno = 0;
+    plim_region_close(&region, ledger);
+    plim_ledger_close(&ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_huge),
         cmocka_unit_test(test_populate_faults),
+        cmocka_unit_test(test_commit),
         cmocka_unit_test(test_munmap_faults),
         cmocka_unit_test(test_trimmed),
         cmocka_unit_test(test_rss),
