@@ -218,14 +218,14 @@ static plim_status generate(cli *c, const cli_prompt *prompt, plim_model *model,
     return status != PLIM_OK ? status : streamed;
 }
 
-/* What came from disk while tokens were made. */
+/* What was read while tokens were made. */
 static void print_stream(const plim_model *model)
 {
     plim_stream_info info;
     char used[24];
     plim_model_stream_info(model, &info);
     if (info.passes > 0 && info.used_bytes > 0)
-        fprintf(stderr, "        %" PRIu64 " passes took %s from disk and waited %.3f s for it\n",
+        fprintf(stderr, "        %" PRIu64 " passes read %s of weights and waited %.3f s for them\n",
                 info.passes, text_of_bytes(used, sizeof used, info.used_bytes), info.wait_seconds);
 }
 
