@@ -39,7 +39,7 @@ class Placement(Case):
             self.assertGreaterEqual(stream["read"], stream["used"])
             if "disk" in place[:10]:  # the matrices are most of the model, and each pass read them
                 self.assertGreater(stream["used"], 12 * 0.4 * want["load"]["stored"])
-        self.assertIn("12 passes took", self.go("run", MODEL, "-p", "ROMEO:", "-n", "12", "--device-map", "disk").err)
+        self.assertIn("12 passes read", self.go("run", MODEL, "-p", "ROMEO:", "-n", "12", "--device-map", "disk").err)
 
     def test_maps_that_are_none(self):
         for bad in ("gpu", '{"": "gpu"}', '{"": "cpu", "": "disk"}', '{"model": null}', "{}", "{", ""):
