@@ -8,6 +8,8 @@
 
 #include "memory/procfile.h"
 
+#define GROUP_RESERVE ((uint64_t)6 << 20)
+
 static bool huge_pages(void)
 {
     plim_proc_lines lines;
@@ -36,4 +38,11 @@ void plim_facts_gather(plim_facts *out, uint64_t memory_limit, uint64_t baseline
     }
     /* On failure *machine stays zero. */
     (void)plim_machine_memory_read(&out->machine, NULL);
+    /* A line above what a control group leaves would be a death sentence: the kernel counts its own
+     * memory for us (page tables, rings, stacks) there too. */
+    uint64_t room = out->rss + out->machine.cgroup_left;
+    uint64_t kernel = GROUP_RESERVE + room / 50;
+    if (out->memory_limit && out->machine.cgroup_limit && room > kernel &&
+        room - kernel < out->memory_limit)
+        out->memory_limit = room - kernel;
 }

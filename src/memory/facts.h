@@ -28,7 +28,7 @@ plim_status plim_file_facts_gather(plim_file_facts *out, plim_arena *arena, cons
 
 typedef struct plim_facts {
     uint64_t page_bytes;
-    uint64_t memory_limit; /* the line; 0: none */
+    uint64_t memory_limit; /* the line, or what the control groups leave if that is less; 0: none */
     uint64_t baseline;     /* what the process held when the context opened (0 in a plan for a
                               limit-less host) */
     uint64_t held;         /* by the ledger, now */
