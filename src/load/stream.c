@@ -327,12 +327,6 @@ void plim_stream_release(plim_stream *s, uint32_t i)
     read_ahead(s);
 }
 
-/* Where a row in the run type lies in the row buffer. */
-static uint64_t row_cast_offset(const plim_placement *p)
-{
-    return (p->stored_row_bytes + 2ull * PLIM_DIRECT_ALIGN + 63) & ~63ull;
-}
-
 plim_status plim_stream_row(plim_stream *s, uint32_t placement, uint64_t row, const void **data,
                             plim_error *err)
 {
@@ -341,7 +335,7 @@ plim_status plim_stream_row(plim_stream *s, uint32_t placement, uint64_t row, co
     const plim_stored *t = &s->job.stored->tensors[p->stored];
     slot *x = &s->row;
     assert(s->busy && row < p->rows);
-    if (row >= p->rows || row_cast_offset(p) > s->row_buffer.bytes)
+    if (row >= p->rows || plim_row_cast_offset(p) > s->row_buffer.bytes)
         return plim_fail(err, PLIM_E_USAGE, "the stream has no row %llu of '%s'",
                          (unsigned long long)row, t->name);
     plim_status status = await(s, x, err); /* one that was given up */
@@ -365,7 +359,7 @@ plim_status plim_stream_row(plim_stream *s, uint32_t placement, uint64_t row, co
     atomic_fetch_add_explicit(&s->used_bytes, p->stored_row_bytes, memory_order_relaxed);
     *data = x->request.dst;
     if (p->staged) {
-        char *dst = (char *)s->row_buffer.base + row_cast_offset(p);
+        char *dst = (char *)s->row_buffer.base + plim_row_cast_offset(p);
         convert(s, p, dst, x->request.dst, p->stored_row_bytes);
         *data = dst;
     }
@@ -472,7 +466,7 @@ static plim_status add_tensors(plim_stream *s, plim_error *err)
         const plim_placement *p = &plan->placements[e->placement];
         if (e->form != PLIM_FORM_STREAMED)
             continue;
-        assert(e->tile != PLIM_NO_TILE || row_cast_offset(p) <= plan->ring_row_bytes);
+        assert(e->tile != PLIM_NO_TILE || plim_row_cast_offset(p) <= plan->ring_row_bytes);
         assert(e->tile == PLIM_NO_TILE || !p->staged ||
                e->rows * p->row_bytes <= plan->ring_cast_bytes);
         assert(e->tile == PLIM_NO_TILE ||

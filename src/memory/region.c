@@ -51,25 +51,27 @@ static void *map_aligned(size_t bytes, size_t align, size_t page)
     return base;
 }
 
-bool plim_memory_populate(void *at, size_t bytes)
+/* Ask the system to bring pages in: 0, or why it does not (EINVAL: an older kernel). */
+static int populate_now(void *at, size_t bytes)
 {
     while (madvise(at, bytes, MADV_POPULATE_WRITE) != 0)
         if (errno != EINTR && errno != EAGAIN)
-            return errno == EINVAL;
-    return true;
+            return errno;
+    return 0;
+}
+
+bool plim_memory_populate(void *at, size_t bytes)
+{
+    int failed = populate_now(at, bytes);
+    return !failed || failed == EINVAL;
 }
 
 /* Make every page ours now.  False: there is no memory for them. */
 static bool commit(char *base, size_t bytes, size_t page)
 {
-    for (;;) {
-        if (madvise(base, bytes, MADV_POPULATE_WRITE) == 0)
-            return true;
-        if (errno == EINVAL) /* an older kernel */
-            break;
-        if (errno != EINTR && errno != EAGAIN)
-            return false;
-    }
+    int failed = populate_now(base, bytes);
+    if (failed != EINVAL)
+        return !failed;
     for (size_t i = 0; i < bytes; i += page)
         ((volatile char *)base)[i] = 0;
     return true;

@@ -179,8 +179,7 @@ static void grow_ring(plim_load_plan *plan, const plim_placement *p, const plim_
 /* The buffer for one row: blocks around it, then the row in the run type. */
 static void grow_row(plim_load_plan *plan, const plim_placement *p)
 {
-    uint64_t bytes = (p->stored_row_bytes + 2 * (uint64_t)PLIM_DIRECT_ALIGN + 63) & ~63ull;
-    bytes += p->staged ? p->row_bytes : 0;
+    uint64_t bytes = plim_row_cast_offset(p) + (p->staged ? p->row_bytes : 0);
     if (bytes > plan->ring_row_bytes)
         plan->ring_row_bytes = bytes;
 }

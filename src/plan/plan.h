@@ -202,6 +202,13 @@ plim_status plim_load_plan_open(plim_load_plan **out, const plim_alloc *alloc,
                                 const plim_held *held, plim_error *err);
 void plim_load_plan_close(plim_load_plan **plan);
 
+/* Where in the row buffer the row in the run type begins: behind the stored row and the blocks
+ * around it. */
+static inline uint64_t plim_row_cast_offset(const plim_placement *placement)
+{
+    return (placement->stored_row_bytes + 2 * (uint64_t)PLIM_DIRECT_ALIGN + 63) & ~63ull;
+}
+
 /* ---- between the files of this folder ---- */
 
 /* Run type, and what each stored tensor becomes (place.c). */
