@@ -85,7 +85,7 @@ PLIM_API const char *plim_version(void);
 /* ---- types of elements ------------------------------------------------------------------------
  */
 
-/* The 22 of safetensors, in its order; AUTO where an option says "as it is". */
+/* The 22 of safetensors, in its order, and two of our own; AUTO where an option says "as it is". */
 typedef enum plim_dtype {
     PLIM_AUTO = 0,
     PLIM_BOOL,
@@ -110,6 +110,9 @@ typedef enum plim_dtype {
     PLIM_F64,
     PLIM_I64,
     PLIM_U64,
+    /* Not stored as such: groups of 32 weights that share an f16 scale, 8.5 and 4.5 bits each. */
+    PLIM_Q8, /* torch_dtype "int8" */
+    PLIM_Q4, /* "int4" */
     PLIM_DTYPE_COUNT
 } plim_dtype;
 
@@ -124,7 +127,7 @@ PLIM_API const char *plim_dtype_torch_name(plim_dtype dtype);
 /* Either spelling, "torch." allowed, exact case; -> *out, or PLIM_E_USAGE. */
 PLIM_API plim_status plim_dtype_parse(plim_dtype *out, const char *name, plim_error *err);
 
-/* Bits of one element, 4..64; 0 for PLIM_AUTO and out of range. */
+/* Bits of one element, 4..64; 0 for PLIM_AUTO, out of range, and groups (PLIM_Q8, PLIM_Q4). */
 PLIM_API unsigned plim_dtype_bits(plim_dtype dtype);
 
 #define PLIM_MAX_DIMS 8
@@ -264,7 +267,9 @@ typedef enum plim_reader {
 /* The names are those of Transformers' from_pretrained. */
 typedef struct plim_model_options {
     size_t size;
-    plim_dtype torch_dtype; /* AUTO: config.json's, else the first float type stored */
+    plim_dtype torch_dtype; /* AUTO: config.json's, else the first float type stored; I8 and Q4
+                               (what plim_dtype_parse makes of "int8" and "int4"): matrices are
+                               quantised while they are loaded */
     const char *device_map; /* NULL or "auto": what fits stays, the rest streams; "cpu": all must
                                fit; "disk": all streams; JSON: {"model.layers.0": "cpu", ...}, the
                                longest match wins; "cuda" is PLIM_E_UNSUP for now */

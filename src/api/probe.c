@@ -8,6 +8,7 @@
 
 #include "api/handles.h"
 #include "base/sort.h"
+#include "generate/product.h"
 #include "load/reader.h"
 
 #define PROBE_BYTES   ((size_t)64 << 20)
@@ -233,35 +234,6 @@ static void choose_shape(const plim_stored_set *stored, uint64_t *rows, uint64_t
         *rows = PROBE_BYTES / 4 / *cols;
 }
 
-typedef struct product_run {
-    plim_product_fn fn;
-    plim_product whole;
-    size_t block, elem_bytes;
-    bool in_out;
-} product_run;
-
-static void product_task(void *arg, unsigned task, unsigned worker)
-{
-    const product_run *run = arg;
-    plim_product p = run->whole;
-    size_t first = task * run->block;
-    (void)worker;
-    p.outputs = p.outputs - first < run->block ? p.outputs - first : run->block;
-    p.y += first;
-    p.w = (const char *)p.w + first * (run->in_out ? run->elem_bytes : p.w_row_bytes);
-    run->fn(&p);
-}
-
-/* Outputs per task, as the forward pass cuts a product of one row. */
-static size_t choose_block(const product_run *run, unsigned threads)
-{
-    if (threads == 1)
-        return run->whole.outputs;
-    size_t parts = (size_t)threads * (run->in_out ? 2 : 8);
-    size_t block = ((run->whole.outputs + parts - 1) / parts + 15) & ~(size_t)15;
-    return block < 64 ? 64 : block;
-}
-
 /* Out of the processor's caches: the weights of a model that is larger than those come from memory
  * in every pass. */
 static void evict(const plim_region *memory)
@@ -275,18 +247,21 @@ static void evict(const plim_region *memory)
 #endif
 }
 
+typedef struct product_run {
+    plim_multiplier multiplier;
+    plim_product whole;
+    plim_dtype type;
+    plim_layout layout;
+} product_run;
+
 /* One token's worth: every matrix in the region once.  Returns its seconds. */
-static double product_pass(const probe *p, product_run *run, float *y, uint64_t matrix_bytes,
-                           size_t matrices)
+static double product_pass(const probe *p, product_run *run, uint64_t matrix_bytes, size_t matrices)
 {
-    plim_pool *pool = p->context->pool;
-    unsigned tasks = (unsigned)((run->whole.outputs + run->block - 1) / run->block);
     double start = plim_now();
     for (size_t i = 0; i < matrices; i++) {
         run->whole.w = (const char *)p->memory.base + i * matrix_bytes;
-        if (run->in_out)
-            memset(y, 0, run->whole.outputs * sizeof *y);
-        plim_pool_run(pool, tasks, product_task, run);
+        memset(run->whole.y, 0, run->whole.outputs * sizeof *run->whole.y);
+        plim_multiply_tile(&run->multiplier, run->type, run->layout, &run->whole);
     }
     return plim_now() - start;
 }
@@ -299,19 +274,18 @@ static double measure_product(const probe *p, plim_dtype type, bool in_out, uint
     size_t elem_bytes = plim_dtypes[type].bits / 8;
     uint64_t matrix_bytes = rows * cols * elem_bytes;
     size_t matrices = (size_t)(PROBE_BYTES / matrix_bytes);
-    const plim_kernels *kernels = &p->context->kernels;
-    product_run run = {.fn = in_out ? kernels->product_in_out[type] : kernels->product_out_in[type],
-                       .elem_bytes = elem_bytes,
-                       .in_out = in_out,
+    product_run run = {.multiplier = {.pool = p->context->pool, .kernels = &p->context->kernels},
+                       .type = type,
+                       .layout = in_out ? PLIM_IN_OUT : PLIM_OUT_IN,
                        .whole = {.y = y,
                                  .x = x,
+                                 .packed_inputs = in_out ? rows : cols,
                                  .y_stride = in_out ? cols : rows,
                                  .x_stride = in_out ? rows : cols,
                                  .w_row_bytes = cols * elem_bytes,
                                  .rows = 1,
                                  .outputs = in_out ? cols : rows,
                                  .inputs = in_out ? rows : cols}};
-    run.block = choose_block(&run, plim_pool_threads(p->context->pool));
     uint64_t stored = 0;
     for (size_t i = 0; i < p->stored->file_count; i++)
         stored += p->stored->files[i].file.identity.bytes;
@@ -320,7 +294,7 @@ static double measure_product(const probe *p, plim_dtype type, bool in_out, uint
     while (passes < MIN_PASSES || (passes < MAX_PASSES && all < PASS_SECONDS)) {
         if (stored > PROBE_BYTES)
             evict(&p->memory);
-        seconds[passes] = product_pass(p, &run, y, matrix_bytes, matrices);
+        seconds[passes] = product_pass(p, &run, matrix_bytes, matrices);
         all += seconds[passes++];
     }
     plim_sort(seconds, (size_t)passes, sizeof *seconds, by_value);

@@ -4,6 +4,7 @@
  * (attention, MLP), final norm, head.  n rows; H hidden, Q heads * head_dim, K kv_heads * head_dim,
  * I inner, V vocabulary. */
 #include "generate/forward.h"
+#include "generate/product.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,6 +15,7 @@ typedef struct work {
     const plim_spec *spec;
     const plim_kernels *kernels;
     plim_extent_source *source;
+    plim_multiplier multiplier;
     const plim_row *rows;
     size_t n;
     size_t q_width, kv_width, qkv_width; /* Q, K, Q + 2K */
@@ -22,10 +24,11 @@ typedef struct work {
     float *qkv;                          /* [n][Q + 2K] */
     float *attn;                         /* [n][Q] */
     float *up, *gate;                    /* [n][I] */
-    float *cos, *sin;                    /* [n][half] */
-    float *vec, *vec2;                   /* one vector each: norm weights, biases */
-    float *head_rows;                    /* [logit_rows][H] */
-    float *logits;                       /* [logit_rows][V] */
+    void *pack, *pack_inner; /* rows made ready for products: of h or attn; of the MLP */
+    float *cos, *sin;        /* [n][half] */
+    float *vec, *vec2;       /* one vector each: norm weights, biases */
+    float *head_rows;        /* [logit_rows][H] */
+    float *logits;           /* [logit_rows][V] */
     bool has_bias, has_bias2;
     uint32_t layer;
 } work;
@@ -33,11 +36,6 @@ typedef struct work {
 static bool cancelled(const work *w)
 {
     return w->pass->cancel && atomic_load_explicit(w->pass->cancel, memory_order_relaxed);
-}
-
-static plim_status check_cancelled(const work *w, plim_error *err)
-{
-    return cancelled(w) ? plim_fail(err, PLIM_E_CANCELLED, "cancelled") : PLIM_OK;
 }
 
 static const plim_weight *weight_of(const work *w, plim_role role)
@@ -66,6 +64,8 @@ static plim_status fetch_row(work *w, const plim_weight *weight, uint64_t row, f
         return status;
     if (weight->format == PLIM_F32)
         memcpy(out, e.data, weight->cols * sizeof *out);
+    else if (e.scales)
+        w->kernels->dequantise[weight->format](out, e.data, e.scales, weight->cols);
     else
         w->kernels->cast[PLIM_F32][weight->format](out, e.data, weight->cols);
     w->source->release(w->source, &e);
@@ -81,79 +81,11 @@ static plim_status fetch_vector(work *w, plim_role role, float *out, bool *there
     return weight ? fetch_row(w, weight, 0, out, err) : PLIM_OK;
 }
 
-typedef struct product_job {
-    const work *w;
-    plim_product_fn fn;
-    plim_product whole; /* outputs or, for [in, out], columns: cut into blocks */
-    size_t block;
-    bool in_out;
-    size_t elem_bytes;
-} product_job;
-
-static void product_task(void *arg, unsigned task, unsigned worker)
+/* y[rows][outputs] = x . the weight that plays a role */
+static plim_status product(work *w, plim_role role, plim_operand *x, float *y, size_t y_stride,
+                           plim_error *err)
 {
-    (void)worker;
-    const product_job *job = arg;
-    plim_product p = job->whole;
-    size_t first = task * job->block;
-    if (cancelled(job->w))
-        return;
-    p.outputs = p.outputs - first < job->block ? p.outputs - first : job->block;
-    p.y += first;
-    p.w = (const char *)p.w + first * (job->in_out ? job->elem_bytes : p.w_row_bytes);
-    job->fn(&p);
-}
-
-/* Outputs per task: enough of them to balance the threads, each long enough to be worth a task. */
-static size_t choose_block(const product_job *job, unsigned threads)
-{
-    size_t outputs = job->whole.outputs;
-    if (threads == 1)
-        return job->whole.rows > 8 ? 256 : outputs;
-    size_t parts = (size_t)threads * (job->in_out ? 2 : 8);
-    size_t block = (outputs + parts - 1) / parts;
-    if (job->whole.rows > 8 && block > 256)
-        block = 256; /* a task of a long chunk stays short, so that a cancel is heard */
-    block = (block + 15) & ~(size_t)15;
-    return block < 64 ? 64 : block;
-}
-
-/* y[rows][outputs] = x[rows][inputs] . weight, extent by extent. */
-static plim_status product(work *w, const plim_weight *weight, const float *x, size_t x_stride,
-                           float *y, size_t y_stride, size_t rows, plim_error *err)
-{
-    bool in_out = weight->layout == PLIM_IN_OUT;
-    plim_pool *pool = w->pass->engine->pool;
-    product_job job = {
-        .w = w, .in_out = in_out, .elem_bytes = plim_dtypes[weight->format].bits / 8};
-    job.fn = in_out ? w->kernels->product_in_out[weight->format]
-                    : w->kernels->product_out_in[weight->format];
-    for (size_t r = 0; in_out && r < rows; r++)
-        memset(y + r * y_stride, 0, weight->cols * sizeof *y);
-    for (uint64_t row = 0; row < weight->rows;) {
-        plim_extent e;
-        plim_status status =
-            w->source->acquire(w->source, weight, row, weight->rows - row, &e, err);
-        if (status)
-            return status;
-        job.whole = (plim_product){.y = in_out ? y : y + row,
-                                   .x = in_out ? x + row : x,
-                                   .w = e.data,
-                                   .y_stride = y_stride,
-                                   .x_stride = x_stride,
-                                   .w_row_bytes = e.row_bytes,
-                                   .rows = rows,
-                                   .outputs = in_out ? weight->cols : e.rows,
-                                   .inputs = in_out ? e.rows : weight->cols};
-        job.block = choose_block(&job, plim_pool_threads(pool));
-        size_t tasks = (job.whole.outputs + job.block - 1) / job.block;
-        plim_pool_run(pool, (unsigned)tasks, product_task, &job);
-        row += e.rows;
-        w->source->release(w->source, &e);
-        if ((status = check_cancelled(w, err)))
-            return status;
-    }
-    return PLIM_OK;
+    return plim_multiply(&w->multiplier, weight_of(w, role), x, y, y_stride, err);
 }
 
 /* ---- steps on rows ---- */
@@ -307,23 +239,31 @@ static void attend_task(void *arg, unsigned task, unsigned worker)
     w->kernels->attention[row->state->size.kv_dtype](&a);
 }
 
+/* h as an operand */
+static plim_operand hidden_rows(const work *w)
+{
+    return (plim_operand){.x = w->h,
+                          .stride = w->spec->hidden,
+                          .rows = w->n,
+                          .inputs = w->spec->hidden,
+                          .pack = w->pack};
+}
+
 static plim_status project_qkv(work *w, plim_error *err)
 {
     const plim_spec *s = w->spec;
     bool there;
+    plim_operand h = hidden_rows(w);
+    float *q = w->qkv, *k = q + w->q_width, *v = k + w->kv_width;
     plim_status status;
     if (s->fused_qkv) {
-        if ((status = product(w, weight_of(w, PLIM_ROLE_QKV), w->h, s->hidden, w->qkv, w->qkv_width,
-                              w->n, err)))
+        if ((status = product(w, PLIM_ROLE_QKV, &h, q, w->qkv_width, err)))
             return status;
         return fetch_vector(w, PLIM_ROLE_QKV_BIAS, w->vec, &w->has_bias, err);
     }
-    if ((status = product(w, weight_of(w, PLIM_ROLE_Q), w->h, s->hidden, w->qkv, w->qkv_width, w->n,
-                          err)) ||
-        (status = product(w, weight_of(w, PLIM_ROLE_K), w->h, s->hidden, w->qkv + w->q_width,
-                          w->qkv_width, w->n, err)) ||
-        (status = product(w, weight_of(w, PLIM_ROLE_V), w->h, s->hidden,
-                          w->qkv + w->q_width + w->kv_width, w->qkv_width, w->n, err)))
+    if ((status = product(w, PLIM_ROLE_Q, &h, q, w->qkv_width, err)) ||
+        (status = product(w, PLIM_ROLE_K, &h, k, w->qkv_width, err)) ||
+        (status = product(w, PLIM_ROLE_V, &h, v, w->qkv_width, err)))
         return status;
     if ((status = fetch_vector(w, PLIM_ROLE_Q_BIAS, w->vec, &w->has_bias, err)) ||
         (status = fetch_vector(w, PLIM_ROLE_K_BIAS, w->vec + w->q_width, &there, err)) ||
@@ -342,8 +282,9 @@ static plim_status attention(work *w, plim_error *err)
         return status;
     each_row(w, append_row);
     plim_pool_run(w->pass->engine->pool, (unsigned)(w->n * w->spec->kv_heads), attend_task, w);
-    return product(w, weight_of(w, PLIM_ROLE_ATTN_OUT), w->attn, w->q_width, w->h, w->spec->hidden,
-                   w->n, err);
+    plim_operand attn = {
+        .x = w->attn, .stride = w->q_width, .rows = w->n, .inputs = w->q_width, .pack = w->pack};
+    return product(w, PLIM_ROLE_ATTN_OUT, &attn, w->h, w->spec->hidden, err);
 }
 
 /* ---- MLP ---- */
@@ -370,18 +311,20 @@ static plim_status mlp(work *w, plim_error *err)
 {
     const plim_spec *s = w->spec;
     plim_status status;
-    if (s->gated && (status = product(w, weight_of(w, PLIM_ROLE_GATE), w->h, s->hidden, w->gate,
-                                      s->inner, w->n, err)))
+    plim_operand h = hidden_rows(w), inner = {.x = s->gated ? w->gate : w->up,
+                                              .stride = s->inner,
+                                              .rows = w->n,
+                                              .inputs = s->inner,
+                                              .pack = w->pack_inner};
+    if (s->gated && (status = product(w, PLIM_ROLE_GATE, &h, w->gate, s->inner, err)))
         return status;
-    if ((status =
-             product(w, weight_of(w, PLIM_ROLE_UP), w->h, s->hidden, w->up, s->inner, w->n, err)))
+    if ((status = product(w, PLIM_ROLE_UP, &h, w->up, s->inner, err)))
         return status;
     if ((status = fetch_vector(w, PLIM_ROLE_UP_BIAS, w->vec, &w->has_bias, err)) ||
         (status = fetch_vector(w, PLIM_ROLE_GATE_BIAS, w->vec2, &w->has_bias2, err)))
         return status;
     each_row(w, activate_row);
-    return product(w, weight_of(w, PLIM_ROLE_DOWN), s->gated ? w->gate : w->up, s->inner, w->h,
-                   s->hidden, w->n, err);
+    return product(w, PLIM_ROLE_DOWN, &inner, w->h, s->hidden, err);
 }
 
 /* ---- head ---- */
@@ -402,8 +345,12 @@ static plim_status head(work *w, plim_error *err)
             }
         if (!count)
             break;
-        plim_status status = product(w, weight_of(w, PLIM_ROLE_HEAD), w->head_rows, s->hidden,
-                                     w->logits, s->vocab, count, err);
+        plim_operand rows = {.x = w->head_rows,
+                             .stride = s->hidden,
+                             .rows = count,
+                             .inputs = s->hidden,
+                             .pack = w->pack};
+        plim_status status = product(w, PLIM_ROLE_HEAD, &rows, w->logits, s->vocab, err);
         if (status)
             return status;
         for (size_t i = 0; i < count && w->pass->on_logits; i++)
@@ -422,6 +369,8 @@ static work begin(const plim_pass *pass)
               .spec = s,
               .kernels = pass->engine->kernels,
               .source = pass->engine->source,
+              .multiplier = {pass->engine->pool, pass->engine->kernels, pass->engine->source,
+                             pass->cancel},
               .rows = pass->rows,
               .n = pass->count,
               .q_width = (size_t)s->heads * s->head_dim,
@@ -432,6 +381,8 @@ static work begin(const plim_pass *pass)
               .attn = base + l->attn,
               .up = base + l->up,
               .gate = base + l->gate,
+              .pack = base + l->pack,
+              .pack_inner = base + l->pack_inner,
               .cos = base + l->cos,
               .sin = base + l->sin,
               .vec = base + l->vec,

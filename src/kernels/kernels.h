@@ -20,16 +20,64 @@
  * what is out of range becomes the nearest, NaN 0; to bool: != 0).  src and dst do not overlap. */
 typedef void (*plim_cast_fn)(void *dst, const void *src, size_t n);
 
+/* Groups of weights, PLIM_Q8 and PLIM_Q4: 32 along the inner dimension share one f16 scale,
+ *   w[k] = scale[k / 32] * q[k]      q in [-128, 127], or [-8, 7].
+ * q is kept as an unsigned number: Q8 as bytes q + 128; Q4 as q + 8, two to a byte, the even k in
+ * the low half.  That is what compressed-tensors calls pack-quantized, so that its tensors are used
+ * where they lie.  A row of weights is its quants and its scales; in memory of our own the scales
+ * follow the quants of their row (plim_dtype_bytes gives the size of both), in a checkpoint they
+ * are a tensor of their own. */
+#define PLIM_GROUP 32u
+
+/* n weights, a multiple of PLIM_GROUP, to quants and n / 32 scales; src unaligned f32.  Q8: scale =
+ * largest |w| / 127.  Q4: the scale (of either sign) that gives the least squared error of a
+ * search. A group with NaN or an infinity gets a NaN scale; one of zeros scale 0. */
+typedef void (*plim_quantise_fn)(void *quants, void *scales, const float *src, size_t n);
+/* And back: y[k] = scale * q[k], rounded once. */
+typedef void (*plim_dequantise_fn)(float *y, const void *quants, const void *scales, size_t n);
+
+/* Rows of activations made ready for products with weights of one format: copied into the order in
+ * which a product's tiles read them, and for groups quantised (per row and group of 32: scale =
+ * largest |x| / 127 in f32, q rounded to nearest even).  Rows [first, first + rows) of the whole;
+ * `first` is a multiple of PLIM_PACK_ROWS, and so is `rows` except at the end.  What lies in `dst`
+ * is the affair of the table that wrote it.  inputs of a group format: a multiple of 32. */
+#define PLIM_PACK_ROWS  16u
+#define PLIM_PACK_ALIGN 64u
+typedef struct plim_pack {
+    void *dst; /* PLIM_PACK_ALIGN aligned; plim_pack_bytes(all rows, inputs) */
+    const float *x;
+    size_t x_stride; /* elements */
+    size_t first, rows, inputs;
+} plim_pack;
+typedef void (*plim_pack_fn)(const plim_pack *p);
+
+/* Enough for any table's packing of `rows` rows. */
+static inline size_t plim_pack_bytes(size_t rows, size_t inputs)
+{
+    size_t whole = rows < PLIM_PACK_ROWS
+                       ? rows
+                       : (rows + PLIM_PACK_ROWS - 1) / PLIM_PACK_ROWS * PLIM_PACK_ROWS;
+    return whole * ((inputs + 63) / 64 * 64) * sizeof(float);
+}
+
 /* Products over a tile of a weight in [out, in] layout:
  *   y[r * y_stride + o] = sum_k x[r * x_stride + k] * w[o][k]     r < rows, o < outputs, k < inputs
  * with w[o] at (char *)w + o * w_row_bytes.  f32 accumulation, vector lanes at absolute k.
- * With many rows, outputs in multiples of 48 waste nothing; with few, long tiles read faster. */
+ * With many rows, outputs in multiples of 48 waste nothing; with few, long tiles read faster.
+ * Group formats add to what y holds (the caller clears y first), group after group in ascending k:
+ *   y += (scale_x * scale_w) * sum of 32 integer products, by one fma
+ * so that all tables agree to the last bit, and a tile may cover any range of whole groups. */
 typedef struct plim_product {
     float *y;
-    const float *x;
+    const float *x;       /* NULL allowed where `packed` is given */
+    const void *packed;   /* the same rows, all of them, as the slot `pack` of the weight's format
+                             made   them; NULL where `rows` is below `pack_from` */
+    size_t packed_inputs; /* inputs of the packed rows; this tile covers [first_input, + inputs) */
+    size_t first_input;
     const void *w;
+    const void *scales; /* group formats: f16, of w's first row, at this tile's first group */
     size_t y_stride, x_stride; /* elements */
-    size_t w_row_bytes;
+    size_t w_row_bytes, scale_row_bytes;
     size_t rows, outputs, inputs;
 } plim_product;
 typedef void (*plim_product_fn)(const plim_product *p);
@@ -37,7 +85,8 @@ typedef void (*plim_product_fn)(const plim_product *p);
 /* The same for [in, out] layout (GPT-2): w[k] is a row of all outputs, and the call adds inputs
  * k0..k0+inputs to what y holds (the caller clears y first), in ascending k:
  *   y[r * y_stride + o] += x[r * x_stride + k] * w[k][o]          o < outputs, k < inputs
- * y, x and w point at the first output / input of the tile. */
+ * y, x and w point at the first output / input of the tile.  Group formats have no such layout:
+ * they are turned when they are made. */
 
 /* Attention of one query row, one KV head and the `group` query heads that share it.
  *   score[g][t] = scale * dot(q[g], k[t]),  t in [first, last];  y[g] = softmax(score[g]) . v
@@ -84,10 +133,16 @@ typedef struct plim_kernels {
      */
     plim_cast_fn cast[PLIM_DTYPE_COUNT][PLIM_DTYPE_COUNT];
 
-    /* Indexed by the weight's type: F32, F16, BF16; NULL elsewhere. */
+    /* Indexed by the weight's format: F32, F16, BF16; out_in also Q8, Q4; NULL elsewhere. */
     plim_product_fn product_out_in[PLIM_DTYPE_COUNT];
     plim_product_fn product_in_out[PLIM_DTYPE_COUNT];
-    plim_attention_fn attention[PLIM_DTYPE_COUNT]; /* by KV type */
+    /* For out_in, by the weight's format: products of pack_from[format] rows and more want them
+     * packed (NULL and SIZE_MAX: never). */
+    plim_pack_fn pack[PLIM_DTYPE_COUNT];
+    size_t pack_from[PLIM_DTYPE_COUNT];
+    plim_quantise_fn quantise[PLIM_DTYPE_COUNT];     /* Q8, Q4 */
+    plim_dequantise_fn dequantise[PLIM_DTYPE_COUNT]; /* Q8, Q4 */
+    plim_attention_fn attention[PLIM_DTYPE_COUNT];   /* by KV type */
 
     /* y[i] = w[i] * x[i] / sqrt(mean(x^2) + eps); sums in f32 as PyTorch's order is not defined. y
      * may be x. */

@@ -70,7 +70,10 @@ void plim_kernels_ref(plim_kernels *out)
                           .rope = rope,
                           .add = add,
                           .argmax = argmax};
+    for (int i = 0; i < PLIM_DTYPE_COUNT; i++)
+        out->pack_from[i] = SIZE_MAX;
     plim_casts_ref(out);
     plim_products_ref(out);
     plim_activations_ref(out);
+    plim_quant_ref(out);
 }

@@ -102,5 +102,6 @@ float plim_activation_ref(float x, plim_activation act);
 void plim_activations_ref(plim_kernels *out);
 void plim_products_ref(plim_kernels *out);
 void plim_casts_ref(plim_kernels *out);
+void plim_quant_ref(plim_kernels *out);
 
 #endif

@@ -226,6 +226,12 @@ static bool place(uint64_t *cursor, uint64_t rows, uint64_t cols, uint64_t *offs
     return plim_add_u64(*cursor, count & ~15ull, cursor);
 }
 
+/* The same for a buffer that may hold packed rows; widths and rows are below 2^32. */
+static bool place_packed(uint64_t *cursor, uint64_t rows, uint64_t cols, uint64_t *offset)
+{
+    return place(cursor, 1, plim_pack_bytes(rows, cols) / sizeof(float), offset);
+}
+
 bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
                        plim_scratch_layout *out)
 {
@@ -234,18 +240,22 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
     uint64_t rows = size->chunk, cursor = 0;
     uint64_t vec = spec->inner > q + 2 * kv ? spec->inner : q + 2 * kv;
     vec = vec > spec->hidden ? vec : spec->hidden;
+    uint64_t wide = spec->hidden > q ? spec->hidden : q;
     out->logit_rows = rows < PLIM_LOGIT_ROWS ? (uint32_t)rows : PLIM_LOGIT_ROWS;
     bool ok = place(&cursor, rows, spec->hidden, &out->x) &&
               place(&cursor, rows, spec->hidden, &out->h) &&
               place(&cursor, rows, q + 2 * kv, &out->qkv) && place(&cursor, rows, q, &out->attn) &&
-              place(&cursor, rows, spec->inner, &out->up) &&
-              place(&cursor, rows, spec->gated ? spec->inner : 0, &out->gate) &&
+              place_packed(&cursor, rows, spec->inner, &out->up) &&
+              place_packed(&cursor, rows, spec->inner, &out->gate) &&
+              place_packed(&cursor, rows, wide, &out->pack) &&
               place(&cursor, rows, spec->rope.half, &out->cos) &&
               place(&cursor, rows, spec->rope.half, &out->sin) &&
               place(&cursor, 1, vec, &out->vec) && place(&cursor, 1, vec, &out->vec2) &&
               place(&cursor, out->logit_rows, spec->hidden, &out->head) &&
               place(&cursor, out->logit_rows, spec->vocab, &out->logits);
     out->total = cursor;
+    /* down's input is the gate's buffer, or up's where there is no gate: the other is free */
+    out->pack_inner = spec->gated ? out->up : out->gate;
     /* The tasks of a pass, one per row and KV head, are numbered in 32 bits. */
     return ok && cursor <= UINT64_MAX / sizeof(float) && rows * spec->kv_heads < UINT32_MAX;
 }

@@ -68,7 +68,9 @@ bool plim_kv_bytes(const plim_spec *spec, const plim_session_size *size, uint64_
 /* Where the buffers of one pass lie in one region, in f32 elements from its start. */
 typedef struct plim_scratch_layout {
     uint64_t x, h, qkv, attn, up, gate, cos, sin, vec, vec2, head, logits; /* offsets */
-    uint64_t total;                                                        /* elements */
+    uint64_t pack;       /* plim_pack_bytes of inputs as wide as the hidden size or the heads */
+    uint64_t pack_inner; /* of inputs as wide as the MLP: lies on what is not in use then */
+    uint64_t total;      /* elements */
     uint32_t logit_rows;
 } plim_scratch_layout;
 

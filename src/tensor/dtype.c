@@ -29,6 +29,9 @@ const plim_dtype_row plim_dtypes[PLIM_DTYPE_COUNT] = {
     [PLIM_F64] = {"F64", "float64", 64, 8, true, false},
     [PLIM_I64] = {"I64", "int64", 64, 8, false, true},
     [PLIM_U64] = {"U64", "uint64", 64, 8, false, true},
+    /* f16 scales need 2; names in brackets are nobody's in a file */
+    [PLIM_Q8] = {"(Q8)", "int8", 0, 2, true, false, 32, 34},
+    [PLIM_Q4] = {"(Q4)", "int4", 0, 2, true, false, 32, 18},
 };
 
 static bool in_range(plim_dtype dtype)
@@ -44,7 +47,7 @@ static bool same(const char *name, const char *text, size_t bytes)
 plim_dtype plim_dtype_from_name(const char *name, size_t bytes)
 {
     for (int i = PLIM_AUTO + 1; i < PLIM_DTYPE_COUNT; i++)
-        if (same(plim_dtypes[i].name, name, bytes))
+        if (!plim_dtypes[i].group && same(plim_dtypes[i].name, name, bytes))
             return (plim_dtype)i;
     return PLIM_AUTO;
 }
@@ -80,7 +83,8 @@ plim_status plim_dtype_parse(plim_dtype *out, const char *name, plim_error *err)
     size_t bytes = strlen(bare);
     for (int i = PLIM_AUTO + 1; i < PLIM_DTYPE_COUNT; i++) {
         bool torch = same(plim_dtypes[i].torch_name, bare, bytes);
-        if (torch || (bare == name && same(plim_dtypes[i].name, bare, bytes))) {
+        if (torch ||
+            (bare == name && !plim_dtypes[i].group && same(plim_dtypes[i].name, bare, bytes))) {
             *out = (plim_dtype)i;
             return PLIM_OK;
         }

@@ -10,13 +10,22 @@ typedef struct plim_dtype_row {
     const char *name;       /* safetensors */
     const char *torch_name; /* or NULL */
     uint8_t bits;
-    uint8_t align;   /* bytes; 1 for what is smaller than a byte */
-    bool is_float;   /* f64 f32 f16 bf16 f8* f6* f4: what a weight may be */
-    bool is_integer; /* two's complement or unsigned, bool included */
+    uint8_t align;       /* bytes; 1 for what is smaller than a byte */
+    bool is_float;       /* f64 f32 f16 bf16 f8* f6* f4: what a weight may be */
+    bool is_integer;     /* two's complement or unsigned, bool included */
+    uint8_t group;       /* elements that are stored together; 0: each by itself, in `bits` */
+    uint8_t group_bytes; /* what they take, their scale included */
 } plim_dtype_row;
 
 /* A row for every plim_dtype (PLIM_AUTO's is empty), indexed by it. */
 extern const plim_dtype_row plim_dtypes[PLIM_DTYPE_COUNT];
+
+/* Bytes of n elements: whole bytes, whole groups (callers see to that). */
+static inline uint64_t plim_dtype_bytes(plim_dtype dtype, uint64_t n)
+{
+    const plim_dtype_row *row = &plim_dtypes[dtype];
+    return row->group ? n / row->group * row->group_bytes : n * row->bits / 8;
+}
 
 /* From safetensors' name; PLIM_AUTO when unknown. */
 plim_dtype plim_dtype_from_name(const char *name, size_t bytes);

@@ -23,9 +23,13 @@ bool plim_shape_count(const plim_shape *shape, uint64_t *out)
 bool plim_shape_bytes(const plim_shape *shape, plim_dtype dtype, uint64_t *out)
 {
     uint64_t count, bits;
-    unsigned each = plim_dtype_bits(dtype);
-    if (each == 0 || !plim_shape_count(shape, &count))
+    unsigned each = plim_dtype_bits(dtype),
+             group = dtype < PLIM_DTYPE_COUNT ? plim_dtypes[dtype].group : 0;
+    if ((each == 0 && group == 0) || !plim_shape_count(shape, &count))
         return false;
+    if (group) /* a row holds whole groups */
+        return shape->rank > 0 && shape->dim[shape->rank - 1] % group == 0 &&
+               plim_mul_u64(count / group, plim_dtypes[dtype].group_bytes, out);
     if (each % 8 == 0)
         return plim_mul_u64(count, each / 8, out);
     if (!plim_mul_u64(count, each, &bits) || bits % 8 != 0)

@@ -19,10 +19,11 @@ typedef enum plim_layout {
 #define PLIM_NO_PART          UINT32_MAX
 
 typedef struct plim_weight {
-    plim_dtype format; /* F32, F16, BF16 now; of the elements in memory */
+    plim_dtype format; /* F32, F16, BF16, Q8, Q4: of the elements in memory */
     plim_layout layout;
     uint64_t rows, cols;                  /* as stored, of the slice; a vector is one row */
-    uint32_t part[PLIM_WEIGHT_MAX_PARTS]; /* tensors of the skeleton it consists of; PLIM_NO_PART */
+    uint32_t part[PLIM_WEIGHT_MAX_PARTS]; /* tensors of the skeleton it consists of: the weight or
+                                             its quants, the scales of those; PLIM_NO_PART */
     uint64_t first_row;                   /* of the slice, in the stored tensor */
     bool by_row;                          /* looked up row by row: of those that are read by
                                              themselves, one at a time is acquired */
@@ -38,12 +39,15 @@ static inline uint64_t plim_weight_outputs(const plim_weight *w)
     return w->layout == PLIM_OUT_IN ? w->rows : w->cols;
 }
 
-/* Rows [row, row + rows) of a weight, readable until released. */
+/* Rows [row, row + rows) of a weight, readable until released.
+ * Groups of an [in, out] weight are turned: rows are still inputs (a multiple of PLIM_GROUP), but
+ * data and scales are laid out as [out][those inputs], row_bytes from output to output. */
 typedef struct plim_extent {
     const void *data;
+    const void *scales; /* of group formats: f16; else NULL */
     uint64_t row, rows;
-    size_t row_bytes; /* stride */
-    void *cookie;     /* of the source */
+    size_t row_bytes, scale_row_bytes; /* strides */
+    void *cookie;                      /* of the source */
 } plim_extent;
 
 /* Where extents come from.  A pass begins and ends; in between, acquire gives an extent that begins

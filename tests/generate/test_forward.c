@@ -159,7 +159,9 @@ static plim_status stingy_acquire(plim_extent_source *self, const plim_weight *w
     size_t bytes = whole.rows * whole.row_bytes;
     char *copy = malloc(bytes);
     memcpy(copy, whole.data, bytes);
-    *out = (plim_extent){copy, row, whole.rows, whole.row_bytes, copy};
+    *out = whole;
+    out->data = copy;
+    out->cookie = copy;
     s->base->release(s->base, &whole);
     s->acquired++;
     s->open++;
