@@ -328,7 +328,11 @@ static void every_slot_is_filled(void **unused)
         assert_string_equal(k->name, names[t]);
         for (int d = PLIM_AUTO; d < PLIM_DTYPE_COUNT; d++) {
             bool weight = d == PLIM_F32 || d == PLIM_F16 || d == PLIM_BF16;
-            assert_int_equal(k->product_out_in[d] != NULL, weight);
+            bool group = d == PLIM_Q8 || d == PLIM_Q4;
+            assert_int_equal(k->product_out_in[d] != NULL, weight || group);
+            assert_int_equal(k->quantise[d] != NULL, group);
+            assert_int_equal(k->dequantise[d] != NULL, group);
+            assert_int_equal(k->pack[d] != NULL, k->pack_from[d] != SIZE_MAX);
             assert_int_equal(k->product_in_out[d] != NULL, weight);
             assert_int_equal(k->attention[d] != NULL, weight);
         }
