@@ -44,10 +44,12 @@ SIMD_INLINE void score_4(float score[][BLOCK], size_t i, const float *q, const p
                 sum[t][h] = vf_fma(vf_load_tail(q + (size_t)h * a->q_stride + d, n), kt, sum[t][h]);
         }
 #pragma GCC unroll 4
-    for (int h = 0; h < heads; h++)
-        _mm_storeu_ps(
-            &score[h][i],
-            _mm_mul_ps(_mm_set1_ps(a->scale), vf_sum4(sum[0][h], sum[1][h], sum[2][h], sum[3][h])));
+    for (int h = 0; h < heads; h++) {
+        float four[4];
+        vf_sum4_store(four, sum[0][h], sum[1][h], sum[2][h], sum[3][h]);
+        for (size_t t = 0; t < 4; t++)
+            score[h][i + t] = a->scale * four[t];
+    }
 }
 
 /* A row that is wanted soon; `position` beyond the last is left alone. */

@@ -3,8 +3,8 @@
  * Products for any vector length; included once by each instruction set's file, after its simd_*.h.
  *
  * [out, in]: an output is one vector of sums along the inner dimension, lane k % VL, added up by
- * fma in ascending k; a last partial vector is filled with zeros; vf_sum4 adds the lanes at the
- * end.  One row and many rows do the same, so they agree bit for bit:
+ * fma in ascending k; a last partial vector is filled with zeros; vf_sum4_store adds the lanes at
+ * the end.  One row and many rows do the same, so they agree bit for bit:
  *  - few rows stream four weight rows at a time straight from memory;
  *  - many rows go by panels: BLOCK_COLUMNS columns of PANEL_OUTPUTS weight rows are widened once
  * into L1, then every row of x passes over them in register tiles; the vectors of sums wait in
@@ -79,7 +79,7 @@ SIMD_INLINE void dot_4(float y[][4], const float *x, size_t x_stride, const char
         }
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
-        _mm_storeu_ps(y[r], vf_sum4(sum[r][0], sum[r][1], sum[r][2], sum[r][3]));
+        vf_sum4_store(y[r], sum[r][0], sum[r][1], sum[r][2], sum[r][3]);
 }
 
 /* The outputs are cut into four quarters that are read side by side: four long streams, which the
@@ -218,7 +218,7 @@ static void finish_panel(const plim_product *p, const vf *sums, size_t r0, size_
             for (size_t j = 0; j < TILE_OUTPUTS; j++)
                 sum[t * TILE_OUTPUTS + j] = row[t * TILE_SUMS + j];
         for (size_t j = 0; j < PANEL_OUTPUTS; j += 4)
-            _mm_storeu_ps(line + j, vf_sum4(sum[j], sum[j + 1], sum[j + 2], sum[j + 3]));
+            vf_sum4_store(line + j, sum[j], sum[j + 1], sum[j + 2], sum[j + 3]);
         memcpy(p->y + (r0 + r) * p->y_stride + o, line, outputs * sizeof *line);
     }
 }

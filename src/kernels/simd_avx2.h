@@ -162,8 +162,8 @@ SIMD_INLINE vf vf_widen_tail(const void *p, size_t i, size_t n, plim_dtype dtype
     return vf_widen_u16(_mm_loadu_si128((const __m128i *)part), dtype);
 }
 
-/* The sums of the lanes of four vectors.  Lane i is added to lane i + 4, then + 2, then + 1. */
-SIMD_INLINE __m128 vf_sum4(vf a, vf b, vf c, vf d)
+/* Lane i is added to lane i + 4, then + 2, then + 1. */
+SIMD_INLINE __m128 simd_sum4(vf a, vf b, vf c, vf d)
 {
     __m128 a4 = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     __m128 b4 = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
@@ -174,9 +174,15 @@ SIMD_INLINE __m128 vf_sum4(vf a, vf b, vf c, vf d)
     return _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab));
 }
 
+/* out = the sums of the lanes of four vectors. */
+SIMD_INLINE void vf_sum4_store(float out[4], vf a, vf b, vf c, vf d)
+{
+    _mm_storeu_ps(out, simd_sum4(a, b, c, d));
+}
+
 SIMD_INLINE float vf_sum(vf a)
 {
-    return _mm_cvtss_f32(vf_sum4(a, a, a, a));
+    return _mm_cvtss_f32(simd_sum4(a, a, a, a));
 }
 
 SIMD_INLINE float vf_largest(vf a)

@@ -151,7 +151,7 @@ SIMD_INLINE __m256 simd_halve(vf a)
 }
 
 /* Lane i is added to lane i + 8, then + 4, + 2, + 1. */
-SIMD_INLINE __m128 vf_sum4(vf a, vf b, vf c, vf d)
+SIMD_INLINE __m128 simd_sum4(vf a, vf b, vf c, vf d)
 {
     __m256 a8 = simd_halve(a), b8 = simd_halve(b), c8 = simd_halve(c), d8 = simd_halve(d);
     __m128 a4 = _mm_add_ps(_mm256_castps256_ps128(a8), _mm256_extractf128_ps(a8, 1));
@@ -163,9 +163,14 @@ SIMD_INLINE __m128 vf_sum4(vf a, vf b, vf c, vf d)
     return _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab));
 }
 
+SIMD_INLINE void vf_sum4_store(float out[4], vf a, vf b, vf c, vf d)
+{
+    _mm_storeu_ps(out, simd_sum4(a, b, c, d));
+}
+
 SIMD_INLINE float vf_sum(vf a)
 {
-    return _mm_cvtss_f32(vf_sum4(a, a, a, a));
+    return _mm_cvtss_f32(simd_sum4(a, a, a, a));
 }
 
 SIMD_INLINE float vf_largest(vf a)
