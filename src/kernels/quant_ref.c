@@ -2,18 +2,22 @@
  *
  * Groups in plain C: quantising weights and activations, and the products of both.  This file says
  * what the other tables must give to the last bit. */
+#include <float.h>
 #include <math.h>
 
+#include "kernels/quant.h"
 #include "kernels/ref.h"
 
-enum { GROUP = PLIM_GROUP };
+enum { GROUP = PLIM_GROUP, F16_NAN = 0x7e00 };
+
+#define F16_MAX 65504.0f
+
+const float plim_quant_levels[PLIM_QUANT_LEVELS] = {
+    -8.0f,  -1.0f, -2.0f,  -3.0f,  -4.0f, -5.0f,  -6.0f, -6.25f, -6.5f, -6.75f, -7.0f,
+    -7.25f, -7.5f, -7.75f, -8.25f, -8.5f, -8.75f, -9.0f, -9.25f, -9.5f, -9.75f, -10.0f,
+};
 
 /* ---- weights ---- */
-
-static uint16_t narrow_scale(float scale)
-{
-    return plim_f16_from_f32(scale);
-}
 
 /* Largest magnitude, or NaN where one is not finite. */
 static float largest_of(const float x[GROUP])
@@ -21,52 +25,106 @@ static float largest_of(const float x[GROUP])
     float top = 0.0f;
     for (int i = 0; i < GROUP; i++) {
         float a = fabsf(x[i]);
-        if (!(a <= 3.40282347e38f))
+        if (!(a <= FLT_MAX))
             return NAN;
         top = a > top ? a : top;
     }
     return top;
 }
 
+/* As it is kept: f16, the largest of which is as far as weights go; never -0. */
+static float round_scale(float scale)
+{
+    scale = scale > F16_MAX ? F16_MAX : scale < -F16_MAX ? -F16_MAX : scale;
+    return plim_f32_from_f16(plim_f16_from_f32(scale)) + 0.0f;
+}
+
+static float inverse_of(float scale)
+{
+    return scale == 0.0f ? 0.0f : 1.0f / scale;
+}
+
+static float level(float x, float inverse, float lowest, float highest)
+{
+    float q = rintf(x * inverse);
+    return q > highest ? highest : q > lowest ? q : lowest;
+}
+
 static void quantise_8(void *quants, void *scales, const float *src, size_t n)
 {
+    uint8_t *to = quants;
     for (size_t g = 0; g < n / GROUP; g++) {
         float x[GROUP];
         memcpy(x, src + g * GROUP, sizeof x);
-        uint16_t half = narrow_scale(largest_of(x) / 127.0f);
-        float scale = plim_f32_from_f16(half), inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-        memcpy((char *)scales + 2 * g, &half, 2);
-        for (int i = 0; i < GROUP; i++) {
-            float q = rintf(x[i] * inverse);
-            q = q > 127.0f ? 127.0f : q > -128.0f ? q : -128.0f;
-            ((uint8_t *)quants)[g * GROUP + i] = (uint8_t)((int)q + 128);
-        }
+        float top = largest_of(x), scale = round_scale(top / 127.0f);
+        if (top > 127.5f * scale) /* f16 denormals are coarse: rather a larger one than to clip */
+            scale = round_scale(scale + 0x1p-24f);
+        bool finite = top == top;
+        uint16_t half = finite ? plim_f16_from_f32(scale) : F16_NAN;
+        memcpy((char *)scales + 2 * g, &half, sizeof half);
+        for (int i = 0; i < GROUP; i++)
+            to[g * GROUP + i] =
+                finite ? (uint8_t)((int)level(x[i], inverse_of(scale), -128.0f, 127.0f) + 128)
+                       : 128;
     }
 }
 
-/* The level of x on a grid of `inverse` = 1 / scale. */
-static float level_4(float x, float inverse)
+/* What is left of x after its nearest level, squared and summed in ascending order. */
+static float error_4(const float x[GROUP], float scale)
 {
-    float q = rintf(x * inverse);
-    return q > 7.0f ? 7.0f : q > -8.0f ? q : -8.0f;
+    float error = 0.0f, inverse = inverse_of(scale);
+    for (int i = 0; i < GROUP; i++) {
+        float rest = fmaf(-scale, level(x[i], inverse, -8.0f, 7.0f), x[i]);
+        error = fmaf(rest, rest, error);
+    }
+    return error;
+}
+
+/* The scale that is best for the levels which `scale` gives: sum xq / sum qq. */
+static float refit_4(const float x[GROUP], float scale)
+{
+    float xq = 0.0f, qq = 0.0f, inverse = inverse_of(scale);
+    for (int i = 0; i < GROUP; i++) {
+        float q = level(x[i], inverse, -8.0f, 7.0f);
+        xq = fmaf(x[i], q, xq);
+        qq = fmaf(q, q, qq);
+    }
+    return round_scale(xq / (qq > 0.0f ? qq : 1.0f));
+}
+
+/* The best of the scales that put the extreme on one of plim_quant_levels, then of refits. */
+static float search_4(const float x[GROUP])
+{
+    float extreme = 0.0f, best = 0.0f, least = INFINITY;
+    for (int i = 0; i < GROUP; i++)
+        extreme = fabsf(x[i]) > fabsf(extreme) ? x[i] : extreme;
+    for (int c = 0; c < PLIM_QUANT_LEVELS + PLIM_QUANT_REFITS; c++) {
+        float scale =
+            c < PLIM_QUANT_LEVELS ? round_scale(extreme / plim_quant_levels[c]) : refit_4(x, best);
+        float error = error_4(x, scale);
+        if (c == 0 || error < least) { /* never where weights near FLT_MAX overflow: the first */
+            best = scale;
+            least = error;
+        }
+    }
+    return best;
 }
 
 static void quantise_4(void *quants, void *scales, const float *src, size_t n)
 {
+    uint8_t *to = quants;
     for (size_t g = 0; g < n / GROUP; g++) {
-        float x[GROUP], extreme = 0.0f;
+        float x[GROUP];
         memcpy(x, src + g * GROUP, sizeof x);
-        float top = largest_of(x);
-        for (int i = 0; i < GROUP; i++)
-            extreme = fabsf(x[i]) > fabsf(extreme) ? x[i] : extreme;
-        uint16_t half = narrow_scale(top == top ? extreme / -8.0f : NAN);
-        float scale = plim_f32_from_f16(half),
-              inverse = scale == scale && scale != 0.0f ? 1.0f / scale : 0.0f;
-        memcpy((char *)scales + 2 * g, &half, 2);
-        for (int i = 0; i < GROUP; i += 2)
-            ((uint8_t *)quants)[(g * GROUP + i) / 2] =
-                (uint8_t)(((int)level_4(x[i], inverse) + 8) | ((int)level_4(x[i + 1], inverse) + 8)
-                                                                  << 4);
+        bool finite = !isnan(largest_of(x));
+        float scale = finite ? search_4(x) : 0.0f, inverse = inverse_of(scale);
+        uint16_t half = finite ? plim_f16_from_f32(scale) : F16_NAN;
+        memcpy((char *)scales + 2 * g, &half, sizeof half);
+        for (int i = 0; i < GROUP; i += 2) {
+            int low = finite ? (int)level(x[i], inverse, -8.0f, 7.0f) + 8 : 8;
+            int high = finite ? (int)level(x[i + 1], inverse, -8.0f, 7.0f) + 8 : 8;
+            to[(g * GROUP + i) / 2] = (uint8_t)(low | high << 4);
+        }
     }
 }
 
@@ -97,7 +155,7 @@ static void dequantise_4(float *y, const void *quants, const void *scales, size_
 
 /* ---- activations ---- */
 
-/* A packed row: int8 [inputs], then a scale f32 per group. */
+/* A packed row: a scale f32 per group, then int8 [inputs]. */
 static size_t packed_row_bytes(size_t inputs)
 {
     return inputs + inputs / GROUP * sizeof(float);
@@ -106,14 +164,16 @@ static size_t packed_row_bytes(size_t inputs)
 static void pack(const plim_pack *p)
 {
     for (size_t r = p->first; r < p->first + p->rows; r++) {
-        int8_t *q = (int8_t *)p->dst + r * packed_row_bytes(p->inputs);
-        float *scales = (float *)(void *)(q + p->inputs);
+        float *scales = (float *)(void *)((char *)p->dst + r * packed_row_bytes(p->inputs));
+        int8_t *q = (int8_t *)(scales + p->inputs / GROUP);
         for (size_t g = 0; g < p->inputs / GROUP; g++) {
             const float *x = p->x + r * p->x_stride + g * GROUP;
-            float top = largest_of(x), inverse = top > 0.0f ? 127.0f / top : 0.0f;
-            scales[g] = top / 127.0f;
+            float top = largest_of(x);
+            bool some = top >= PLIM_QUANT_LEAST; /* no NaN either */
+            float inverse = some ? 127.0f / top : 0.0f;
+            scales[g] = top < PLIM_QUANT_LEAST ? 0.0f : top / 127.0f;
             for (int i = 0; i < GROUP; i++)
-                q[g * GROUP + i] = (int8_t)rintf(x[i] * inverse);
+                q[g * GROUP + i] = some ? (int8_t)rintf(x[i] * inverse) : 0;
         }
     }
 }
@@ -121,10 +181,10 @@ static void pack(const plim_pack *p)
 static inline void product(const plim_product *p, plim_dtype format)
 {
     for (size_t r = 0; r < p->rows; r++) {
-        const int8_t *q = (const int8_t *)p->packed + r * packed_row_bytes(p->packed_inputs);
-        const float *scales =
-            (const float *)(const void *)(q + p->packed_inputs) + p->first_input / GROUP;
-        q += p->first_input;
+        const char *row = (const char *)p->packed + r * packed_row_bytes(p->packed_inputs);
+        const float *scales = (const float *)(const void *)row + p->first_input / GROUP;
+        const int8_t *q =
+            (const int8_t *)row + p->packed_inputs / GROUP * sizeof(float) + p->first_input;
         for (size_t o = 0; o < p->outputs; o++) {
             const uint8_t *w = (const uint8_t *)p->w + o * p->w_row_bytes;
             const char *w_scales = (const char *)p->scales + o * p->scale_row_bytes;
