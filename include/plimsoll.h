@@ -236,8 +236,9 @@ typedef struct plim_context_options {
 PLIM_API void plim_context_options_init_sized(plim_context_options *options, size_t size);
 #define plim_context_options_init(o) plim_context_options_init_sized((o), sizeof *(o))
 
-#define PLIM_CPU_AVX2   0x1u /* AVX2, FMA and F16C */
-#define PLIM_CPU_AVX512 0x2u /* F, BW, DQ, VL */
+#define PLIM_CPU_AVX2   0x1u  /* AVX2, FMA and F16C */
+#define PLIM_CPU_AVX512 0x2u  /* F, BW, DQ, VL */
+#define PLIM_CPU_NEON   0x10u /* aarch64 */
 #define PLIM_CPU_ALL    0xffffffffu
 
 /* The root: ledger, threads, log.  Models opened in one context share its line. */
@@ -247,7 +248,7 @@ PLIM_API void plim_context_close(plim_context **context);
 PLIM_API void plim_context_memory(const plim_context *context, plim_memory *out);
 PLIM_API unsigned plim_context_threads(const plim_context *context);
 
-/* "scalar", "avx2" or "avx512": the kernels in use.  Static storage. */
+/* "scalar", "avx2", "avx512", "neon", ...: the best kernels in use.  Static storage. */
 PLIM_API const char *plim_context_kernels(const plim_context *context);
 
 /* ---- models -----------------------------------------------------------------------------------

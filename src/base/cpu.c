@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Instruction sets: what cpuid offers and xgetbv says the system saves.  0 where there is no x86.
+ * Instruction sets: what cpuid offers and xgetbv says the system saves.  NEON on
+ * aarch64, nothing elsewhere.
  */
 #include "base/cpu.h"
 #include "plimsoll.h"
@@ -36,6 +37,11 @@ unsigned plim_cpu_features(void)
         (b & avx512) == avx512)
         features |= PLIM_CPU_AVX512;
     return features;
+}
+#elif defined(__aarch64__)
+unsigned plim_cpu_features(void)
+{
+    return PLIM_CPU_NEON; /* part of the architecture */
 }
 #else
 unsigned plim_cpu_features(void)

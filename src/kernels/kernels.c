@@ -3,11 +3,21 @@
  * Which kernels run: plain C first, then whatever better sets the processor has overwrite it. */
 #include "kernels/kernels.h"
 
+const plim_kernel_level plim_kernel_levels[] = {
+    {"scalar", 0, plim_kernels_ref},
+#if defined(__x86_64__)
+    {"avx2", PLIM_CPU_AVX2, plim_kernels_avx2},
+    {"avx512", PLIM_CPU_AVX2 | PLIM_CPU_AVX512, plim_kernels_avx512},
+#elif defined(__aarch64__)
+    {"neon", PLIM_CPU_NEON, plim_kernels_neon},
+#endif
+};
+
+const size_t plim_kernel_level_count = sizeof plim_kernel_levels / sizeof plim_kernel_levels[0];
+
 void plim_kernels_init(plim_kernels *out, unsigned cpu)
 {
-    plim_kernels_ref(out);
-    if (cpu & PLIM_CPU_AVX2)
-        plim_kernels_avx2(out);
-    if ((cpu & PLIM_CPU_AVX2) && (cpu & PLIM_CPU_AVX512))
-        plim_kernels_avx512(out);
+    for (size_t i = 0; i < plim_kernel_level_count; i++)
+        if ((cpu & plim_kernel_levels[i].needs) == plim_kernel_levels[i].needs)
+            plim_kernel_levels[i].fill(out);
 }

@@ -127,7 +127,7 @@ typedef enum plim_activation {
 } plim_activation;
 
 typedef struct plim_kernels {
-    const char *name; /* "scalar", "avx2", "avx512" */
+    const char *name; /* of the last level that filled it: "scalar", "avx2", ... */
 
     /* NULL where there is no such cast; [dst][src].  Among F64 F32 F16 BF16, the integers and BOOL.
      */
@@ -165,8 +165,19 @@ typedef struct plim_kernels {
  */
 void plim_kernels_init(plim_kernels *out, unsigned cpu);
 
+/* What was compiled for this architecture, in the order in which one overwrites another; the first
+ * is "scalar", which needs nothing and fills every slot.  A mask of `needs` forces a level. */
+typedef struct plim_kernel_level {
+    const char *name;
+    unsigned needs; /* PLIM_CPU_*, all of them */
+    void (*fill)(plim_kernels *out);
+} plim_kernel_level;
+extern const plim_kernel_level plim_kernel_levels[];
+extern const size_t plim_kernel_level_count;
+
 void plim_kernels_ref(plim_kernels *out);
 void plim_kernels_avx2(plim_kernels *out);
 void plim_kernels_avx512(plim_kernels *out);
+void plim_kernels_neon(plim_kernels *out);
 
 #endif

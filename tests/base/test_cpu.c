@@ -39,6 +39,9 @@ static void features(void **state)
                       has_flag(flags, "avx512dq") && has_flag(flags, "avx512vl");
         want = (avx2 ? PLIM_CPU_AVX2 : 0) | (avx512 ? PLIM_CPU_AVX512 : 0);
     }
+#if defined(__aarch64__)
+    want = PLIM_CPU_NEON;
+#endif
     assert_int_equal(plim_cpu_features(), want);
 }
 

@@ -13,11 +13,10 @@ size_t check_tables(plim_kernels tables[CHECK_MAX_TABLES])
 {
     unsigned have = plim_cpu_features();
     size_t count = 0;
-    plim_kernels_init(&tables[count++], 0);
-    if (have & PLIM_CPU_AVX2)
-        plim_kernels_init(&tables[count++], PLIM_CPU_AVX2);
-    if ((have & PLIM_CPU_AVX2) && (have & PLIM_CPU_AVX512))
-        plim_kernels_init(&tables[count++], PLIM_CPU_AVX2 | PLIM_CPU_AVX512);
+    assert_true(plim_kernel_level_count <= CHECK_MAX_TABLES);
+    for (size_t i = 0; i < plim_kernel_level_count; i++)
+        if ((have & plim_kernel_levels[i].needs) == plim_kernel_levels[i].needs)
+            plim_kernels_init(&tables[count++], plim_kernel_levels[i].needs);
     return count;
 }
 

@@ -15,7 +15,7 @@
 #include "base/cpu.h"
 #include "kernels/kernels.h"
 
-enum { CHECK_MAX_TABLES = 3 };
+enum { CHECK_MAX_TABLES = 8 };
 
 /* Every table that this machine can run, each forced by its mask; returns how many. */
 size_t check_tables(plim_kernels tables[CHECK_MAX_TABLES]);

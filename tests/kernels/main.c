@@ -15,13 +15,13 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0)
         return check_bench();
-    plim_kernels tables[CHECK_MAX_TABLES];
-    size_t count = check_tables(tables);
-    for (size_t i = 0; i < count; i++)
-        printf("tested here: %s\n", tables[i].name);
-    if (count < CHECK_MAX_TABLES)
-        printf("NOT tested: this machine lacks the instructions of %d tables\n",
-               CHECK_MAX_TABLES - (int)count);
+    unsigned have = plim_cpu_features();
+    for (size_t i = 0; i < plim_kernel_level_count; i++) {
+        const plim_kernel_level *level = &plim_kernel_levels[i];
+        bool can = (have & level->needs) == level->needs;
+        printf("%s: %s%s\n", can ? "tested here" : "NOT tested here", level->name,
+               can ? "" : ", which this processor lacks");
+    }
     int failed = run_group("products", check_product_tests, check_product_count);
     failed += run_group("attention", check_attention_tests, check_attention_count);
     failed += run_group("elementwise", check_elementwise_tests, check_elementwise_count);
