@@ -74,6 +74,7 @@ void plim_kernels_ref(plim_kernels *out)
         out->pack_from[i] = SIZE_MAX;
     plim_casts_ref(out);
     plim_products_ref(out);
+    plim_attention_ref(out);
     plim_activations_ref(out);
     plim_quant_ref(out);
 }

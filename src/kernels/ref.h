@@ -101,6 +101,7 @@ static inline void plim_widen(float *out, const void *src, size_t n, plim_dtype 
 float plim_activation_ref(float x, plim_activation act);
 void plim_activations_ref(plim_kernels *out);
 void plim_products_ref(plim_kernels *out);
+void plim_attention_ref(plim_kernels *out);
 void plim_casts_ref(plim_kernels *out);
 void plim_quant_ref(plim_kernels *out);
 
