@@ -20,4 +20,5 @@ void plim_kernels_init(plim_kernels *out, unsigned cpu)
     for (size_t i = 0; i < plim_kernel_level_count; i++)
         if ((cpu & plim_kernel_levels[i].needs) == plim_kernel_levels[i].needs)
             plim_kernel_levels[i].fill(out);
+    plim_peak_init(out, cpu);
 }

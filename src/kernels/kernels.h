@@ -159,7 +159,19 @@ typedef struct plim_kernels {
     void (*activate_gated)(float *x, const float *up, size_t n, plim_activation act);
     /* Index of the largest (the first of equals; NaN never). */
     size_t (*argmax)(const float *x, size_t n);
+
+    /* For measuring what this machine can do at most (peak_*.c); plim_kernels_init alone fills
+     * these.  peak_read reads `bytes`, a multiple of PLIM_PEAK_BLOCK, as one stream (rows 1) or as
+     * four rows of a block side by side (4), each asking for what lies `ahead` bytes further on
+     * (0: not), and returns something made of all of it.  The others do `rounds` of independent
+     * operations in registers and return how many: f32 multiplications and additions; those of
+     * int8 with 32-bit sums.  What they make goes into *sink, which begins as 0. */
+    uint64_t (*peak_read)(const void *src, size_t bytes, unsigned rows, size_t ahead);
+    uint64_t (*peak_fma)(size_t rounds, float *sink);
+    uint64_t (*peak_dot)(size_t rounds, int32_t *sink);
 } plim_kernels;
+
+#define PLIM_PEAK_BLOCK 16384u
 
 /* Fill the table for the instruction sets in `cpu` (PLIM_CPU_*; already masked with what exists).
  */
@@ -179,5 +191,11 @@ void plim_kernels_ref(plim_kernels *out);
 void plim_kernels_avx2(plim_kernels *out);
 void plim_kernels_avx512(plim_kernels *out);
 void plim_kernels_neon(plim_kernels *out);
+
+/* The slots peak_*, of the best level in `cpu`. */
+void plim_peak_init(plim_kernels *out, unsigned cpu);
+void plim_peak_avx2(plim_kernels *out);
+void plim_peak_avx512(plim_kernels *out);
+void plim_peak_neon(plim_kernels *out);
 
 #endif
