@@ -236,10 +236,12 @@ typedef struct plim_context_options {
 PLIM_API void plim_context_options_init_sized(plim_context_options *options, size_t size);
 #define plim_context_options_init(o) plim_context_options_init_sized((o), sizeof *(o))
 
-#define PLIM_CPU_AVX2   0x1u  /* AVX2, FMA and F16C */
-#define PLIM_CPU_AVX512 0x2u  /* F, BW, DQ, VL */
-#define PLIM_CPU_NEON   0x10u /* aarch64 */
-#define PLIM_CPU_ALL    0xffffffffu
+#define PLIM_CPU_AVX2        0x1u /* AVX2, FMA and F16C */
+#define PLIM_CPU_AVX512      0x2u /* F, BW, DQ, VL */
+#define PLIM_CPU_AVX512_VNNI 0x4u /* dot products of bytes, with PLIM_CPU_AVX512 */
+#define PLIM_CPU_AVX_VNNI    0x8u /* the same for 256 bits, with PLIM_CPU_AVX2 */
+#define PLIM_CPU_NEON        0x10u /* aarch64 */
+#define PLIM_CPU_ALL         0xffffffffu
 
 /* The root: ledger, threads, log.  Models opened in one context share its line. */
 PLIM_API plim_status plim_context_open(plim_context **out, const plim_context_options *options,

@@ -36,6 +36,10 @@ unsigned plim_cpu_features(void)
     if ((features & PLIM_CPU_AVX2) && (saved & state_avx512) == state_avx512 &&
         (b & avx512) == avx512)
         features |= PLIM_CPU_AVX512;
+    if ((features & PLIM_CPU_AVX512) && (c & bit_AVX512VNNI))
+        features |= PLIM_CPU_AVX512_VNNI;
+    if ((features & PLIM_CPU_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVXVNNI))
+        features |= PLIM_CPU_AVX_VNNI;
     return features;
 }
 #elif defined(__aarch64__)

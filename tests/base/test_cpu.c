@@ -37,7 +37,9 @@ static void features(void **state)
         bool avx2 = has_flag(flags, "avx2") && has_flag(flags, "fma") && has_flag(flags, "f16c");
         bool avx512 = avx2 && has_flag(flags, "avx512f") && has_flag(flags, "avx512bw") &&
                       has_flag(flags, "avx512dq") && has_flag(flags, "avx512vl");
-        want = (avx2 ? PLIM_CPU_AVX2 : 0) | (avx512 ? PLIM_CPU_AVX512 : 0);
+        want = (avx2 ? PLIM_CPU_AVX2 : 0) | (avx512 ? PLIM_CPU_AVX512 : 0) |
+               (avx512 && has_flag(flags, "avx512_vnni") ? PLIM_CPU_AVX512_VNNI : 0) |
+               (avx2 && has_flag(flags, "avx_vnni") ? PLIM_CPU_AVX_VNNI : 0);
     }
 #if defined(__aarch64__)
     want = PLIM_CPU_NEON;
