@@ -661,6 +661,62 @@ PLIM_API plim_status plim_decoder_push(plim_decoder *decoder, int32_t id, const 
 PLIM_API plim_status plim_decoder_flush(plim_decoder *decoder, const char **text, size_t *bytes,
                                         plim_error *err);
 
+/* ---- measuring --------------------------------------------------------------------------------
+ */
+
+/* As if `length` tokens had been evaluated: the session forgets what it held, and its KV holds
+ * random values (mean 0, variance 1; the same for the same seed) up to there.  For measuring what a
+ * token costs far into a context without a prefill of that length; what is computed after it means
+ * nothing.  PLIM_E_LIMIT beyond the context, PLIM_E_CANCELLED. */
+PLIM_API plim_status plim_session_fill(plim_session *session, size_t length, uint64_t seed,
+                                       plim_error *err);
+
+/* What one pass that appends `count` tokens to a sequence of `length`, and gives the logits of the
+ * last one, must read and compute at least.  An operation is a multiplication or an addition. */
+typedef struct plim_pass_cost {
+    uint64_t weight_bytes; /* every weight once, in its type in memory, scales included; of the
+                              tables of embeddings and positions a row per token */
+    uint64_t kv_bytes;     /* keys and values of every position that is seen, once */
+    double float_operations; /* products with float weights, and with keys and values; norms,
+                                activations and the like are not counted */
+    double int8_operations;  /* products with weights of int8 and int4 */
+} plim_pass_cost;
+
+PLIM_API void plim_model_pass_cost(const plim_model *model, size_t length, size_t count,
+                                   plim_pass_cost *out);
+
+/* What this machine can do at most, with the threads and the instruction sets of a context. */
+typedef enum plim_limit {
+    PLIM_LIMIT_READ, /* bytes read from memory: a bare loop over a region */
+    PLIM_LIMIT_FMA,  /* f32 operations of fused multiply-adds, registers only */
+    PLIM_LIMIT_INT8, /* int8 operations of products with 32-bit sums, registers only */
+    PLIM_LIMIT_COUNT
+} plim_limit;
+
+typedef struct plim_limits plim_limits;
+
+/* A region of about `bytes` (1 MiB to 4 GiB) for reads, huge pages where the system gives them, and
+ * the best of several ways to read it, found in about 0.2 s.  PLIM_E_BUDGET, PLIM_E_NOMEM. */
+PLIM_API plim_status plim_limits_open(plim_limits **out, plim_context *context, uint64_t bytes,
+                                      plim_error *err);
+PLIM_API void plim_limits_close(plim_limits **limits);
+
+/* Measure for about `seconds`, on all threads of the context: bytes or operations per second.
+ * Alternate it with what is measured, in short slices: clocks and neighbours change within seconds.
+ * One thread at a time. */
+PLIM_API double plim_limits_measure(plim_limits *limits, plim_limit what, double seconds);
+
+/* A way to read that was tried. */
+typedef struct plim_read_way {
+    unsigned rows;  /* read side by side */
+    size_t ahead;   /* bytes that are asked for beforehand (prefetch); 0: none */
+    double speed;   /* bytes per second, the best of its tries */
+    int chosen;
+} plim_read_way;
+
+/* 0 and *out, or PLIM_E_USAGE past the end. */
+PLIM_API plim_status plim_limits_read_way(const plim_limits *limits, size_t i, plim_read_way *out);
+
 /* ---- synthetic checkpoints --------------------------------------------------------------------
  */
 

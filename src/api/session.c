@@ -107,6 +107,15 @@ plim_status plim_session_truncate(plim_session *s, size_t length, plim_error *er
     return status;
 }
 
+plim_status plim_session_fill(plim_session *s, size_t length, uint64_t seed, plim_error *err)
+{
+    plim_error_clear(err);
+    plim_status status = enter(s, err);
+    if (!status)
+        status = leave(s, plim_sequence_fill(s->sequence, length, seed, err));
+    return status;
+}
+
 void plim_session_cancel(plim_session *s)
 {
     atomic_store(&s->sequence->cancel, true);

@@ -40,6 +40,10 @@ size_t plim_sequence_length(const plim_sequence *s);
 /* Keep the first `length` tokens.  USAGE beyond what it holds. */
 plim_status plim_sequence_truncate(plim_sequence *s, size_t length, plim_error *err);
 
+/* Random keys and values in place of `length` tokens (plim_session_fill).  LIMIT, CANCELLED: it is
+ * empty then. */
+plim_status plim_sequence_fill(plim_sequence *s, size_t length, uint64_t seed, plim_error *err);
+
 typedef struct plim_generate_request {
     const int32_t *prompt;
     size_t prompt_count;

@@ -196,6 +196,8 @@ void plim_kernels_neon(plim_kernels *out);
 void plim_peak_init(plim_kernels *out, unsigned cpu);
 void plim_peak_avx2(plim_kernels *out);
 void plim_peak_avx512(plim_kernels *out);
+void plim_peak_avx_vnni(plim_kernels *out);
+void plim_peak_avx512_vnni(plim_kernels *out);
 void plim_peak_neon(plim_kernels *out);
 
 #endif

@@ -43,8 +43,13 @@ void plim_peak_init(plim_kernels *out, unsigned cpu)
 #if defined(__x86_64__)
     if (cpu & PLIM_CPU_AVX2)
         plim_peak_avx2(out);
-    if ((cpu & PLIM_CPU_AVX2) && (cpu & PLIM_CPU_AVX512))
+    if ((cpu & PLIM_CPU_AVX2) && (cpu & PLIM_CPU_AVX_VNNI))
+        plim_peak_avx_vnni(out);
+    const unsigned avx512 = PLIM_CPU_AVX2 | PLIM_CPU_AVX512;
+    if ((cpu & avx512) == avx512)
         plim_peak_avx512(out);
+    if ((cpu & avx512) == avx512 && (cpu & PLIM_CPU_AVX512_VNNI))
+        plim_peak_avx512_vnni(out);
 #elif defined(__aarch64__)
     if (cpu & PLIM_CPU_NEON)
         plim_peak_neon(out);
