@@ -298,13 +298,22 @@ static size_t list_folders(char *names[MAX_FOLDERS])
     return count;
 }
 
+static bool is_asked_for(const char *name, int argc, char **argv)
+{
+    bool asked = argc < 2;
+    for (int i = 1; i < argc; i++)
+        asked |= !strcmp(argv[i], name);
+    return asked;
+}
+
+/* test_golden [FOLDER...] */
 int main(int argc, char **argv)
 {
     static char *names[MAX_FOLDERS];
     static struct CMUnitTest tests[MAX_FOLDERS];
     size_t found = list_folders(names), count = 0;
     for (size_t i = 0; i < found; i++)
-        if (argc < 2 || !strcmp(argv[1], names[i]))
+        if (is_asked_for(names[i], argc, argv))
             tests[count++] = (struct CMUnitTest){names[i], test_folder, NULL, NULL, names[i]};
     if (found < MIN_FOLDERS || count == 0) {
         fprintf(stderr, "%zu goldens found, %zu asked for\n", found, count);

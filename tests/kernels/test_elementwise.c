@@ -319,13 +319,14 @@ static void argmax(void **unused)
 
 static void every_slot_is_filled(void **unused)
 {
-    static const char *const names[] = {"scalar", "avx2", "avx512"};
     plim_kernels tables[CHECK_MAX_TABLES];
-    size_t count = check_tables(tables);
+    size_t count = check_tables(tables), level = 0;
     (void)unused;
-    for (size_t t = 0; t < count; t++) {
+    for (size_t t = 0; t < count; t++, level++) {
         const plim_kernels *k = &tables[t];
-        assert_string_equal(k->name, names[t]);
+        while (level < plim_kernel_level_count && strcmp(k->name, plim_kernel_levels[level].name))
+            level++; /* one that this processor lacks */
+        assert_true(level < plim_kernel_level_count);
         for (int d = PLIM_AUTO; d < PLIM_DTYPE_COUNT; d++) {
             bool weight = d == PLIM_F32 || d == PLIM_F16 || d == PLIM_BF16;
             bool group = d == PLIM_Q8 || d == PLIM_Q4;
