@@ -10,6 +10,7 @@
 #include "kernels/products_simd.h"
 #include "kernels/attention_simd.h"
 #include "kernels/avx2.h"
+#include "kernels/quant_levels.h"
 
 void plim_kernels_avx2(plim_kernels *out)
 {
@@ -25,6 +26,7 @@ void plim_kernels_avx2(plim_kernels *out)
     out->attention[PLIM_BF16] = attention_bf16;
     plim_elementwise_avx2(out);
     plim_casts_avx2(out);
+    plim_quant_avx2(out);
 }
 
 #else

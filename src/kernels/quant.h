@@ -7,14 +7,19 @@
 
 #include "kernels/kernels.h"
 
-/* The search: the scales that put the weight of largest magnitude on one of these levels, each
- * rounded to f16 and judged by the sum of squared errors; an earlier one wins a tie.  Then, so
- * often, the scale of least squares for the levels found.  The whole numbers find the scale again
- * of weights that lie on a grid already; the quarters are as good as any finer step (0.941 of the
- * error of the first alone on Gaussian weights; eighths 0.9408, every scale there is 0.9407), and
- * levels above zero add nothing. */
-enum { PLIM_QUANT_LEVELS = 22, PLIM_QUANT_REFITS = 1 };
-extern const float plim_quant_levels[PLIM_QUANT_LEVELS];
+/* Scales are f16: finite weights never get one beyond its range, and those of a group with NaN or
+ * an infinity are this one. */
+#define PLIM_F16_MAX 65504.0f
+#define PLIM_F16_NAN 0x7e00u
+
+/* The search: the scales that put the weight of largest magnitude on a level of -8, on each whole
+ * number above, and on the quarters from -6 to -10; each is rounded to f16 and judged by the sum of
+ * squared errors, and an earlier one wins a tie.  Then, so often, the scale of least squares for
+ * the levels found.  The whole numbers find the scale again of weights that lie on a grid already;
+ * the quarters are as good as any finer step (on Gaussian weights 0.9413 of the error of the first
+ * alone; eighths 0.9408, any scale at all 0.9407), and levels above zero add nothing. */
+enum { PLIM_QUANT_FACTORS = 22, PLIM_QUANT_REFITS = 1 };
+extern const float plim_quant_factors[PLIM_QUANT_FACTORS];
 
 /* Activations of a group all smaller than this are 0: 127 / largest would overflow. */
 #define PLIM_QUANT_LEAST 0x1p-119f

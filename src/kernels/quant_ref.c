@@ -8,13 +8,14 @@
 #include "kernels/quant.h"
 #include "kernels/ref.h"
 
-enum { GROUP = PLIM_GROUP, F16_NAN = 0x7e00 };
+enum { GROUP = PLIM_GROUP };
 
-#define F16_MAX 65504.0f
-
-const float plim_quant_levels[PLIM_QUANT_LEVELS] = {
-    -8.0f,  -1.0f, -2.0f,  -3.0f,  -4.0f, -5.0f,  -6.0f, -6.25f, -6.5f, -6.75f, -7.0f,
-    -7.25f, -7.5f, -7.75f, -8.25f, -8.5f, -8.75f, -9.0f, -9.25f, -9.5f, -9.75f, -10.0f,
+/* One over the levels: rounding to f16 takes what a product is less exact than a quotient. */
+const float plim_quant_factors[PLIM_QUANT_FACTORS] = {
+    -1.0f / 8.0f,  -1.0f,         -1.0f / 2.0f,  -1.0f / 3.0f,  -1.0f / 4.0f,  -1.0f / 5.0f,
+    -1.0f / 6.0f,  -1.0f / 6.25f, -1.0f / 6.5f,  -1.0f / 6.75f, -1.0f / 7.0f,  -1.0f / 7.25f,
+    -1.0f / 7.5f,  -1.0f / 7.75f, -1.0f / 8.25f, -1.0f / 8.5f,  -1.0f / 8.75f, -1.0f / 9.0f,
+    -1.0f / 9.25f, -1.0f / 9.5f,  -1.0f / 9.75f, -1.0f / 10.0f,
 };
 
 /* ---- weights ---- */
@@ -35,7 +36,7 @@ static float largest_of(const float x[GROUP])
 /* As it is kept: f16, the largest of which is as far as weights go; never -0. */
 static float round_scale(float scale)
 {
-    scale = scale > F16_MAX ? F16_MAX : scale < -F16_MAX ? -F16_MAX : scale;
+    scale = scale > PLIM_F16_MAX ? PLIM_F16_MAX : scale < -PLIM_F16_MAX ? -PLIM_F16_MAX : scale;
     return plim_f32_from_f16(plim_f16_from_f32(scale)) + 0.0f;
 }
 
@@ -60,7 +61,7 @@ static void quantise_8(void *quants, void *scales, const float *src, size_t n)
         if (top > 127.5f * scale) /* f16 denormals are coarse: rather a larger one than to clip */
             scale = round_scale(scale + 0x1p-24f);
         bool finite = top == top;
-        uint16_t half = finite ? plim_f16_from_f32(scale) : F16_NAN;
+        uint16_t half = finite ? plim_f16_from_f32(scale) : PLIM_F16_NAN;
         memcpy((char *)scales + 2 * g, &half, sizeof half);
         for (int i = 0; i < GROUP; i++)
             to[g * GROUP + i] =
@@ -92,15 +93,15 @@ static float refit_4(const float x[GROUP], float scale)
     return round_scale(xq / (qq > 0.0f ? qq : 1.0f));
 }
 
-/* The best of the scales that put the extreme on one of plim_quant_levels, then of refits. */
+/* The best of the scales that put the extreme on the levels searched, then of refits. */
 static float search_4(const float x[GROUP])
 {
     float extreme = 0.0f, best = 0.0f, least = INFINITY;
     for (int i = 0; i < GROUP; i++)
         extreme = fabsf(x[i]) > fabsf(extreme) ? x[i] : extreme;
-    for (int c = 0; c < PLIM_QUANT_LEVELS + PLIM_QUANT_REFITS; c++) {
-        float scale =
-            c < PLIM_QUANT_LEVELS ? round_scale(extreme / plim_quant_levels[c]) : refit_4(x, best);
+    for (int c = 0; c < PLIM_QUANT_FACTORS + PLIM_QUANT_REFITS; c++) {
+        float scale = c < PLIM_QUANT_FACTORS ? round_scale(extreme * plim_quant_factors[c])
+                                             : refit_4(x, best);
         float error = error_4(x, scale);
         if (c == 0 || error < least) { /* never where weights near FLT_MAX overflow: the first */
             best = scale;
@@ -118,7 +119,7 @@ static void quantise_4(void *quants, void *scales, const float *src, size_t n)
         memcpy(x, src + g * GROUP, sizeof x);
         bool finite = !isnan(largest_of(x));
         float scale = finite ? search_4(x) : 0.0f, inverse = inverse_of(scale);
-        uint16_t half = finite ? plim_f16_from_f32(scale) : F16_NAN;
+        uint16_t half = finite ? plim_f16_from_f32(scale) : PLIM_F16_NAN;
         memcpy((char *)scales + 2 * g, &half, sizeof half);
         for (int i = 0; i < GROUP; i += 2) {
             int low = finite ? (int)level(x[i], inverse, -8.0f, 7.0f) + 8 : 8;

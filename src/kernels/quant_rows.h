@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How a row of activations lies when it is packed for products with groups, in every table but the
+ * scalar one: the quants in their order, for 8-bit weights; those of even and of odd inputs apart,
+ * for 4-bit ones, whose nibbles come out that way; and the scales.  One packing serves both
+ * formats. */
+#ifndef PLIM_KERNELS_QUANT_ROWS_H
+#define PLIM_KERNELS_QUANT_ROWS_H
+
+#include "kernels/kernels.h"
+
+typedef struct group_scale {
+    float scale;
+    int32_t bias_8, bias_4; /* -128 and -8 times the sum of the quants */
+    int32_t unused;
+} group_scale;
+
+static inline size_t whole_lines(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+typedef struct packed_row {
+    int8_t *q, *even, *odd;
+    group_scale *scales;
+} packed_row;
+
+static inline size_t packed_row_bytes(size_t inputs)
+{
+    return 2 * whole_lines(inputs) + whole_lines(inputs / PLIM_GROUP * sizeof(group_scale));
+}
+
+static inline packed_row packed_row_at(const void *packed, size_t r, size_t inputs)
+{
+    char *row = (char *)packed + r * packed_row_bytes(inputs);
+    size_t q_bytes = whole_lines(inputs);
+    return (packed_row){.q = (int8_t *)row,
+                        .even = (int8_t *)row + q_bytes,
+                        .odd = (int8_t *)row + q_bytes + q_bytes / 2,
+                        .scales = (group_scale *)(void *)(row + 2 * q_bytes)};
+}
+
+#endif
