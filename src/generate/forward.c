@@ -29,8 +29,11 @@ typedef struct work {
     float *vec, *vec2;       /* one vector each: norm weights, biases */
     float *head_rows;        /* [logit_rows][H] */
     float *logits;           /* [logit_rows][V] */
+    float *parts;            /* of attention, as the scratch layout tells */
     bool has_bias, has_bias2;
     uint32_t layer;
+    void (*row_fn)(struct work *w, size_t r); /* what each row gets, and how many are a task */
+    size_t row_cut;
 } work;
 
 static bool cancelled(const work *w)
@@ -43,13 +46,26 @@ static const plim_weight *weight_of(const work *w, plim_role role)
     return plim_weights_get(w->pass->engine->weights, w->layer, role);
 }
 
-/* Run fn for every row: by the pool when there are several. */
-static void each_row(work *w, plim_task_fn fn)
+static void rows_task(void *arg, unsigned task, unsigned worker)
 {
+    (void)worker;
+    work *w = arg;
+    size_t r = task * w->row_cut, end = r + w->row_cut < w->n ? r + w->row_cut : w->n;
+    for (; r < end; r++)
+        w->row_fn(w, r);
+}
+
+/* Run fn for every row: by the pool when there are several, in tasks that are few and balance. */
+static void each_row(work *w, void (*fn)(work *w, size_t r))
+{
+    size_t tasks = 4 * (size_t)plim_pool_threads(w->pass->engine->pool);
+    w->row_fn = fn;
+    w->row_cut = (w->n + tasks - 1) / tasks;
     if (w->n == 1)
-        fn(w, 0, 0);
+        fn(w, 0);
     else
-        plim_pool_run(w->pass->engine->pool, (unsigned)w->n, fn, w);
+        plim_pool_run(w->pass->engine->pool, (unsigned)((w->n + w->row_cut - 1) / w->row_cut),
+                      rows_task, w);
 }
 
 /* ---- weights in use ---- */
@@ -90,13 +106,11 @@ static plim_status product(work *w, plim_role role, plim_operand *x, float *y, s
 
 /* ---- steps on rows ---- */
 
-static void norm_row(void *arg, unsigned r, unsigned worker)
+static void norm_row(work *w, size_t r)
 {
-    (void)worker;
-    work *w = arg;
     const plim_spec *s = w->spec;
-    const float *x = w->x + (size_t)r * s->hidden;
-    float *h = w->h + (size_t)r * s->hidden;
+    const float *x = w->x + r * s->hidden;
+    float *h = w->h + r * s->hidden;
     if (s->norm == PLIM_NORM_RMS)
         w->kernels->rms_norm(h, x, w->vec, s->hidden, s->norm_eps);
     else
@@ -114,12 +128,10 @@ static plim_status norm(work *w, plim_role role, plim_role bias, plim_error *err
     return PLIM_OK;
 }
 
-static void residual_row(void *arg, unsigned r, unsigned worker)
+static void residual_row(work *w, size_t r)
 {
-    (void)worker;
-    work *w = arg;
     size_t hidden = w->spec->hidden;
-    float *x = w->x + (size_t)r * hidden, *h = w->h + (size_t)r * hidden;
+    float *x = w->x + r * hidden, *h = w->h + r * hidden;
     if (w->has_bias)
         w->kernels->add(h, w->vec, hidden);
     w->kernels->add(x, h, hidden);
@@ -136,6 +148,18 @@ static plim_status residual(work *w, plim_role bias, plim_error *err)
 
 /* ---- embedding ---- */
 
+/* Cosines and sines of a row's position. */
+static void angles_row(work *w, size_t r)
+{
+    const plim_rope *rope = &w->spec->rope;
+    float *cos = w->cos + r * rope->half, *sin = w->sin + r * rope->half;
+    for (uint32_t i = 0; i < rope->half; i++) {
+        float angle = (float)w->rows[r].position * rope->inv_freq[i];
+        cos[i] = cosf(angle) * rope->scale;
+        sin[i] = sinf(angle) * rope->scale;
+    }
+}
+
 static plim_status embed(work *w, plim_error *err)
 {
     const plim_spec *s = w->spec;
@@ -150,31 +174,57 @@ static plim_status embed(work *w, plim_error *err)
         }
         if (status)
             return status;
-        for (uint32_t i = 0; s->positions == PLIM_POSITIONS_ROPE && i < s->rope.half; i++) {
-            float angle = (float)w->rows[r].position * s->rope.inv_freq[i];
-            w->cos[r * s->rope.half + i] = cosf(angle) * s->rope.scale;
-            w->sin[r * s->rope.half + i] = sinf(angle) * s->rope.scale;
-        }
     }
+    if (s->positions == PLIM_POSITIONS_ROPE)
+        each_row(w, angles_row);
     return PLIM_OK;
 }
 
 /* ---- attention ---- */
 
 /* K (part 0) or V (part 1) of a KV head of the current layer, at position 0. */
-static char *kv_rows(const work *w, const plim_state *state, unsigned part, size_t head)
+static char *kv_head(const work *w, const plim_state *state, unsigned part, size_t head)
 {
     size_t row_bytes = (size_t)w->spec->head_dim * (plim_dtypes[state->size.kv_dtype].bits / 8);
     size_t index = ((size_t)w->layer * 2 + part) * w->spec->kv_heads + head;
     return (char *)state->kv.base + index * state->size.context * row_bytes;
 }
 
+static void store_key(const work *w, const plim_row *row, size_t head, const float *k)
+{
+    const plim_state *state = row->state;
+    size_t dim = w->spec->head_dim, step;
+    size_t at = plim_key_at(row->position, state->size.context, dim, &step);
+    void *base = kv_head(w, state, 0, head);
+    if (state->size.kv_dtype == PLIM_F32) {
+        float *to = (float *)base + at;
+        for (size_t d = 0; d < dim; d++)
+            to[d * step] = k[d];
+        return;
+    }
+    uint16_t narrow[PLIM_MAX_HEAD_DIM], *to = (uint16_t *)base + at;
+    w->kernels->cast[state->size.kv_dtype][PLIM_F32](narrow, k, dim);
+    for (size_t d = 0; d < dim; d++)
+        to[d * step] = narrow[d];
+}
+
+static void store_value(const work *w, const plim_row *row, size_t head, const float *v)
+{
+    plim_dtype type = row->state->size.kv_dtype;
+    size_t row_bytes = (size_t)w->spec->head_dim * (plim_dtypes[type].bits / 8);
+    char *to = kv_head(w, row->state, 1, head) + row->position * row_bytes;
+    if (type == PLIM_F32)
+        memcpy(to, v, row_bytes);
+    else
+        w->kernels->cast[type][PLIM_F32](to, v, w->spec->head_dim);
+}
+
 /* Heads [first, first + count) of a row: norm (Qwen 3), then rope. */
 static void turn_heads(const work *w, float *heads, size_t count, const float *norm_weight,
-                       unsigned r)
+                       size_t r)
 {
     const plim_spec *s = w->spec;
-    const float *cos = w->cos + (size_t)r * s->rope.half, *sin = w->sin + (size_t)r * s->rope.half;
+    const float *cos = w->cos + r * s->rope.half, *sin = w->sin + r * s->rope.half;
     for (size_t i = 0; i < count; i++) {
         float *head = heads + i * s->head_dim;
         if (s->qk_norm)
@@ -185,58 +235,146 @@ static void turn_heads(const work *w, float *heads, size_t count, const float *n
 }
 
 /* Finish q, k, v of a row and append k, v to its state. */
-static void append_row(void *arg, unsigned r, unsigned worker)
+static void append_row(work *w, size_t r)
 {
-    (void)worker;
-    work *w = arg;
     const plim_spec *s = w->spec;
     const plim_row *row = &w->rows[r];
-    float *q = w->qkv + (size_t)r * w->qkv_width, *k = q + w->q_width, *v = k + w->kv_width;
+    float *q = w->qkv + r * w->qkv_width, *k = q + w->q_width, *v = k + w->kv_width;
     if (w->has_bias)
         w->kernels->add(q, w->vec, w->qkv_width);
     turn_heads(w, q, s->heads, w->vec2, r);
     turn_heads(w, k, s->kv_heads, w->vec2 + s->head_dim, r);
-    plim_dtype type = row->state->size.kv_dtype;
-    size_t row_bytes = (size_t)s->head_dim * (plim_dtypes[type].bits / 8);
-    for (size_t head = 0; head < s->kv_heads; head++)
-        for (unsigned part = 0; part < 2; part++) {
-            const float *src = (part ? v : k) + head * s->head_dim;
-            char *dst = kv_rows(w, row->state, part, head) + row->position * row_bytes;
-            if (type == PLIM_F32)
-                memcpy(dst, src, row_bytes);
-            else
-                w->kernels->cast[type][PLIM_F32](dst, src, s->head_dim);
-        }
+    for (size_t head = 0; head < s->kv_heads; head++) {
+        store_key(w, row, head, k + head * s->head_dim);
+        store_value(w, row, head, v + head * s->head_dim);
+    }
 }
 
-static void attend_task(void *arg, unsigned task, unsigned worker)
+/* How the rows of a pass are cut for attention: tiles of rows, each with all it sees; or, when rows
+ * are few and see much, all of them span by span. */
+typedef struct attend_job {
+    work *w;
+    size_t tile, tiles;
+    size_t first_span, spans; /* spans: 0 when they are not cut */
+} attend_job;
+
+/* How many rows from r on, below `end`, follow each other in one sequence. */
+static size_t count_run(const work *w, size_t r, size_t end)
 {
-    (void)worker;
-    work *w = arg;
+    size_t n = 1;
+    while (r + n < end && w->rows[r + n].state == w->rows[r].state &&
+           w->rows[r + n].position == w->rows[r].position + n)
+        n++;
+    return n;
+}
+
+/* Such rows and a KV head. */
+static plim_attention attention_of(const work *w, size_t r, size_t rows, size_t head)
+{
     const plim_spec *s = w->spec;
-    size_t r = task / s->kv_heads, head = task % s->kv_heads, group = s->heads / s->kv_heads;
     const plim_row *row = &w->rows[r];
-    size_t first = 0;
-    if (cancelled(w))
-        return;
-    if (s->slides[w->layer] && row->position + 1 > s->window)
-        first = row->position + 1 - s->window;
+    size_t group = s->heads / s->kv_heads;
     plim_attention a = {.y = w->attn + r * w->q_width + head * group * s->head_dim,
                         .q = w->qkv + r * w->qkv_width + head * group * s->head_dim,
-                        .k = kv_rows(w, row->state, 0, head),
-                        .v = kv_rows(w, row->state, 1, head),
-                        .kv_row_bytes =
-                            (size_t)s->head_dim * (plim_dtypes[row->state->size.kv_dtype].bits / 8),
-                        .first = first,
-                        .last = row->position,
+                        .k = kv_head(w, row->state, 0, head),
+                        .v = kv_head(w, row->state, 1, head),
+                        .context = row->state->size.context,
+                        .position = row->position,
+                        .window = s->slides[w->layer] ? s->window : SIZE_MAX,
+                        .rows = rows,
                         .group = group,
                         .head_dim = s->head_dim,
+                        .q_row_stride = w->qkv_width,
+                        .y_row_stride = w->q_width,
                         .q_stride = s->head_dim,
                         .y_stride = s->head_dim,
                         .scale = s->attn_scale};
     if (s->attn_scale_by_layer)
         a.scale /= (float)(w->layer + 1);
-    w->kernels->attention[row->state->size.kv_dtype](&a);
+    return a;
+}
+
+/* Elements of the parts of one span, and where those of span 0 are, of rows from r on. */
+static size_t span_stride(const work *w)
+{
+    const plim_spec *s = w->spec;
+    return w->pass->scratch->layout.part_rows * (s->heads / s->kv_heads) * (s->head_dim + 2);
+}
+
+static float *parts_of(const work *w, size_t r, size_t head)
+{
+    const plim_scratch_layout *l = &w->pass->scratch->layout;
+    return w->parts + (head * l->spans * l->part_rows + r) * (span_stride(w) / l->part_rows);
+}
+
+static void attend_task(void *arg, unsigned task, unsigned worker)
+{
+    (void)worker;
+    const attend_job *job = arg;
+    work *w = job->w;
+    size_t head = task % w->spec->kv_heads, number = task / w->spec->kv_heads;
+    size_t tile = job->spans ? 0 : job->tiles - 1 - number; /* the longest first */
+    size_t end = (tile + 1) * job->tile < w->n ? (tile + 1) * job->tile : w->n;
+    if (cancelled(w))
+        return;
+    for (size_t r = tile * job->tile, rows; r < end; r += rows) {
+        rows = count_run(w, r, end);
+        plim_attention a = attention_of(w, r, rows, head);
+        if (job->spans) {
+            a.span = job->first_span + number;
+            a.parts = parts_of(w, r, head) + a.span * span_stride(w);
+        }
+        w->kernels->attention[w->rows[r].state->size.kv_dtype](&a);
+    }
+}
+
+static void join_task(void *arg, unsigned task, unsigned worker)
+{
+    (void)worker;
+    const attend_job *job = arg;
+    work *w = job->w;
+    if (cancelled(w))
+        return;
+    for (size_t r = 0, rows; r < w->n; r += rows) {
+        rows = count_run(w, r, w->n);
+        plim_attention a = attention_of(w, r, rows, task);
+        plim_attention_join(&a, parts_of(w, r, task), span_stride(w));
+    }
+}
+
+/* Spans that any of the rows sees. */
+static void find_spans(const work *w, attend_job *job)
+{
+    size_t first = SIZE_MAX, last = 0;
+    for (size_t r = 0; r < w->n; r++) {
+        plim_attention a = attention_of(w, r, 1, 0);
+        size_t begin = plim_attention_first(&a, 0) / PLIM_SPAN, end = a.position / PLIM_SPAN;
+        first = begin < first ? begin : first;
+        last = end > last ? end : last;
+    }
+    job->first_span = first;
+    job->spans = last > first ? last - first + 1 : 0;
+}
+
+/* attn = attention of all rows; their keys and values are in their states. */
+static void attend(work *w)
+{
+    plim_pool *pool = w->pass->engine->pool;
+    size_t kv_heads = w->spec->kv_heads, group = w->spec->heads / kv_heads;
+    size_t wanted = 4 * (size_t)plim_pool_threads(pool);
+    attend_job job = {.w = w, .tile = group < 64 ? 64 / group : 1};
+    while (job.tile * group > 8 && job.tile > 1 && w->n * kv_heads < wanted * job.tile)
+        job.tile = (job.tile + 1) / 2;
+    job.tiles = (w->n + job.tile - 1) / job.tile;
+    if (w->n <= w->pass->scratch->layout.part_rows)
+        find_spans(w, &job);
+    if (job.spans) {
+        job.tile = w->n;
+        plim_pool_run(pool, (unsigned)(job.spans * kv_heads), attend_task, &job);
+        plim_pool_run(pool, (unsigned)kv_heads, join_task, &job);
+    } else {
+        plim_pool_run(pool, (unsigned)(job.tiles * kv_heads), attend_task, &job);
+    }
 }
 
 /* h as an operand */
@@ -281,7 +419,7 @@ static plim_status attention(work *w, plim_error *err)
     if (status)
         return status;
     each_row(w, append_row);
-    plim_pool_run(w->pass->engine->pool, (unsigned)(w->n * w->spec->kv_heads), attend_task, w);
+    attend(w);
     plim_operand attn = {
         .x = w->attn, .stride = w->q_width, .rows = w->n, .inputs = w->q_width, .pack = w->pack};
     return product(w, PLIM_ROLE_ATTN_OUT, &attn, w->h, w->spec->hidden, err);
@@ -289,12 +427,10 @@ static plim_status attention(work *w, plim_error *err)
 
 /* ---- MLP ---- */
 
-static void activate_row(void *arg, unsigned r, unsigned worker)
+static void activate_row(work *w, size_t r)
 {
-    (void)worker;
-    work *w = arg;
     size_t inner = w->spec->inner;
-    float *up = w->up + (size_t)r * inner, *gate = w->gate + (size_t)r * inner;
+    float *up = w->up + r * inner, *gate = w->gate + r * inner;
     if (w->has_bias)
         w->kernels->add(up, w->vec, inner);
     if (!w->spec->gated) {
@@ -388,7 +524,8 @@ static work begin(const plim_pass *pass)
               .vec = base + l->vec,
               .vec2 = base + l->vec2,
               .head_rows = base + l->head,
-              .logits = base + l->logits};
+              .logits = base + l->logits,
+              .parts = base + l->parts};
     w.qkv_width = w.q_width + 2 * w.kv_width;
     return w;
 }

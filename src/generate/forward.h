@@ -13,8 +13,8 @@
 #include "base/pool.h"
 #include "load/load.h"
 
-/* What a sequence keeps per layer: keys (after rope) and values, [layer][k,
- * v][kv_head][position][head_dim]. */
+/* What a sequence keeps per layer: keys (after rope) and values, [layer][k, v][kv_head][context *
+ * head_dim], the latter two laid out as attention reads them (kernels.h). */
 typedef struct plim_state {
     plim_region kv;
     plim_session_size size;

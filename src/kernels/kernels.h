@@ -88,22 +88,53 @@ typedef void (*plim_product_fn)(const plim_product *p);
  * y, x and w point at the first output / input of the tile.  Group formats have no such layout:
  * they are turned when they are made. */
 
-/* Attention of one query row, one KV head and the `group` query heads that share it.
- *   score[g][t] = scale * dot(q[g], k[t]),  t in [first, last];  y[g] = softmax(score[g]) . v
- * k[t], v[t] at k + t * kv_row_bytes (element type by slot).  Blockwise softmax with blocks of 64
- * at absolute positions: the result does not depend on what else is computed.  q, y: f32
- * [group][head_dim]. */
+/* Attention of `rows` query rows at consecutive positions, one KV head and the `group` query heads
+ * that share it:
+ *   score[t] = scale * dot(q, k[t]),  y = softmax(score) . v,  t in [first, p]
+ * for a row at position p, first = p + 1 - window or 0.  q, y: f32.  Values: [context][head_dim] of
+ * the slot's type.  Keys: blocks of PLIM_KEY_BLOCK positions at absolute bounds, each
+ * [head_dim][its positions] (plim_key_at), so that a vector of scores is a vector of keys. Softmax
+ * blockwise: spans of PLIM_SPAN positions at absolute bounds are summed up each by itself and
+ * joined in ascending order, so that threads may share a row. */
+#define PLIM_KEY_BLOCK 64u
+#define PLIM_SPAN      1024u
 typedef struct plim_attention {
     float *y;
     const float *q;
     const void *k, *v;
-    size_t kv_row_bytes;
-    size_t first, last; /* positions, both included */
-    size_t group, head_dim;
-    size_t q_stride, y_stride; /* elements between the heads of the group */
+    float *parts;            /* NULL, or: do `span` alone, and leave for plim_attention_join
+                                f32 [rows][group][head_dim + 2] of those rows that see of it */
+    size_t span;             /* number of a span; only where there are parts */
+    size_t context;          /* positions that k and v have room for */
+    size_t position, window; /* position of the first row; what a row sees, itself included, >= 1 */
+    size_t rows, group, head_dim;
+    size_t q_row_stride, y_row_stride; /* elements between rows */
+    size_t q_stride, y_stride;         /* elements between the heads of the group */
     float scale;
 } plim_attention;
 typedef void (*plim_attention_fn)(const plim_attention *a);
+
+/* Where the key of a position begins, in elements from k, and how far its elements are apart. */
+static inline size_t plim_key_at(size_t position, size_t context, size_t head_dim, size_t *step)
+{
+    size_t start = position / PLIM_KEY_BLOCK * PLIM_KEY_BLOCK;
+    *step = context - start < PLIM_KEY_BLOCK ? context - start : PLIM_KEY_BLOCK;
+    return start * head_dim + position - start;
+}
+
+/* The first position that a row sees. */
+static inline size_t plim_attention_first(const plim_attention *a, size_t row)
+{
+    size_t position = a->position + row;
+    return position + 1 > a->window ? position + 1 - a->window : 0;
+}
+
+/* The same for every table.  y, largest and total of the spans up to now, and of one more, to those
+ * of both.  `part`: [head_dim + 2], as in plim_attention. */
+void plim_attention_merge(float *y, float *largest, float *total, const float *part,
+                          size_t head_dim);
+/* y from the parts of all spans; those of span s at parts + s * span_stride, laid out as in `a`. */
+void plim_attention_join(const plim_attention *a, const float *parts, size_t span_stride);
 
 typedef enum plim_activation {
     PLIM_ACT_GELU,      /* erf */

@@ -267,13 +267,13 @@ static void bench_products(const plim_kernels *k, char *weights, float *x, float
 typedef struct attention_bench {
     plim_attention_fn fn;
     plim_attention one;
-    size_t heads;
+    size_t heads, row_bytes;
 } attention_bench;
 
 static void attention_tasks(void *arg, unsigned thread, unsigned threads)
 {
     const attention_bench *b = arg;
-    size_t bytes = b->one.kv_row_bytes * (b->one.last + 1);
+    size_t bytes = b->row_bytes * b->one.context;
     for (size_t h = thread; h < b->heads; h += threads) {
         plim_attention a = b->one;
         a.k = (const char *)a.k + h * bytes;
@@ -284,28 +284,36 @@ static void attention_tasks(void *arg, unsigned thread, unsigned threads)
     }
 }
 
-static void bench_attention(const plim_kernels *k, plim_dtype dtype, size_t group, size_t positions,
-                            char *weights, float *x, float *y, double bandwidth)
+/* One row at the last of `positions`, or the last `rows`. */
+static void bench_attention(const plim_kernels *k, plim_dtype dtype, size_t group, size_t rows,
+                            size_t positions, char *weights, float *x, float *y, double bandwidth,
+                            double peak)
 {
     size_t dim = 64, heads = 8, row = dim * plim_dtypes[dtype].bits / 8;
-    attention_bench b = {.fn = k->attention[dtype], .heads = heads};
+    attention_bench b = {.fn = k->attention[dtype], .heads = heads, .row_bytes = row};
     b.one = (plim_attention){.y = y,
                              .q = x,
                              .k = weights,
                              .v = weights + heads * positions * row,
-                             .kv_row_bytes = row,
-                             .last = positions - 1,
+                             .context = positions,
+                             .position = positions - rows,
+                             .window = SIZE_MAX,
+                             .rows = rows,
                              .group = group,
                              .head_dim = dim,
+                             .q_row_stride = heads * group * dim,
+                             .y_row_stride = heads * group * dim,
                              .q_stride = dim,
                              .y_stride = dim,
                              .scale = 0.125f};
     double took = best_of(attention_tasks, &b, THREADS);
     double speed = 2e-9 * (double)(heads * positions * row) / took;
-    double flops = 4e-9 * (double)(positions * dim * heads * group) / took;
-    printf("%-8s attention %-4s group %zu, %6zu positions %8.2f GB/s    %.2f of reading, %.1f "
-           "GFLOP/s\n",
-           k->name, plim_dtypes[dtype].name, group, positions, speed, speed / bandwidth, flops);
+    double seen = (double)rows * ((double)positions - 0.5 * (double)(rows - 1));
+    double flops = 4e-9 * seen * (double)(dim * heads * group) / took;
+    printf("%-8s attention %-4s group %zu, %4zu rows, %6zu positions %8.2f GB/s    %.2f of "
+           "reading, %.1f GFLOP/s %.2f of the peak\n",
+           k->name, plim_dtypes[dtype].name, group, rows, positions, speed, speed / bandwidth,
+           flops, peak > 0 ? flops / peak : 0);
 }
 
 /* ---- the small ones ---- */
@@ -407,11 +415,14 @@ int check_bench(void)
                tables[i].name, peak, bandwidth, THREADS);
         bench_products(&tables[i], memory, x, y, bandwidth, peak);
         for (size_t group = 1; group <= 4; group *= 4)
-            for (size_t positions = 256; positions <= 16384; positions *= 64) {
-                bench_attention(&tables[i], PLIM_F32, group, positions, memory, x, y, bandwidth);
-                bench_attention(&tables[i], PLIM_F16, group, positions, memory, x, y, bandwidth);
-                bench_attention(&tables[i], PLIM_BF16, group, positions, memory, x, y, bandwidth);
-            }
+            for (int s = 0; s < 4; s++)
+                for (int d = 0; d < 3; d++) {
+                    static const plim_dtype dtypes[] = {PLIM_F32, PLIM_F16, PLIM_BF16};
+                    static const size_t rows[] = {1, 1, 512, 64};
+                    static const size_t positions[] = {256, 16384, 512, 8192};
+                    bench_attention(&tables[i], dtypes[d], group, rows[s], positions[s], memory, x,
+                                    y, bandwidth, peak);
+                }
         bench_small(&tables[i], x, y, y + SMALL);
     }
     printf("\nreading memory again %.2f GB/s\n", read_speed(&p));
