@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "load/pour.h"
 #include "load/reader.h"
 
 #define MAP_STEP_BYTES (8ull << 20) /* of one populate, at most */
@@ -132,23 +133,36 @@ static plim_status submit(filling *f, plim_error *err)
 
 /* ---- what is done with it ---- */
 
-static void place(const filling *f, const slot *s)
+/* What a move brings, to where the plan wants it. */
+static void move(const filling *f, const slot *s, const plim_move *m)
 {
     const plim_load_job *job = f->job;
-    const plim_load_plan *plan = job->plan;
-    const plim_read *r = s->read;
-    for (uint32_t i = 0; i < r->move_count; i++) {
-        const plim_move *m = &plan->moves[r->first_move + i];
-        const plim_placement *p = &plan->placements[plan->extents[m->extent].placement];
-        plim_dtype from = job->stored->tensors[p->stored].dtype;
-        char *dst = (char *)f->regions[r->run].base + m->run_offset;
-        const char *src = staging_address(s, r) + m->skip;
-        unsigned bits = plim_dtypes[from].bits;
-        if (from == p->dtype) /* elements of less than a byte are counted in bytes */
-            memcpy(dst, src, (size_t)(m->elements * (bits < 8 ? 1 : bits / 8)));
-        else
-            job->kernels->cast[p->dtype][from](dst, src, (size_t)m->elements);
+    const plim_extent_place *e = &job->plan->extents[m->extent];
+    const plim_placement *p = &job->plan->placements[e->placement];
+    const plim_stored *t = &job->stored->tensors[p->stored];
+    const char *src = staging_address(s, s->read) + m->skip;
+    unsigned bits = plim_dtypes[t->dtype].bits;
+    plim_pour pour = {.kernels = job->kernels,
+                      .change = p->change,
+                      .from = t->dtype,
+                      .to = p->dtype,
+                      .rows = e->rows,
+                      .cols = plim_row_elements(p, t),
+                      .dst = (char *)f->regions[s->read->run].base + m->run_offset};
+    plim_pour_piece piece = {src, 0, m->elements};
+    if (bits < 8) { /* counted in bytes */
+        memcpy(pour.dst, src, (size_t)m->elements);
+        return;
     }
+    if (p->change >= PLIM_CHANGE_QUANTISE)
+        piece.first = (s->read->offset + m->skip - t->offset) / (bits / 8) - e->row * pour.cols;
+    plim_pour_all(&pour, &piece);
+}
+
+static void place(const filling *f, const slot *s)
+{
+    for (uint32_t i = 0; i < s->read->move_count; i++)
+        move(f, s, &f->job->plan->moves[s->read->first_move + i]);
 }
 
 /* One turn at the queue, which is locked; false when there is nothing left to wait for. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "load/fill.h"
+#include "load/pour.h"
 #include "load/stream.h"
 
 struct plim_weights {
@@ -53,14 +54,12 @@ static plim_status open_regions(plim_weights *w, plim_error *err)
 static plim_status check_casts(const plim_weights *w, plim_error *err)
 {
     const plim_load_plan *plan = w->job.plan;
-    for (uint32_t i = 0; i < plan->placement_count; i++) {
+    plim_status status = PLIM_OK;
+    for (uint32_t i = 0; i < plan->placement_count && !status; i++) {
         const plim_placement *p = &plan->placements[i];
-        plim_dtype from = w->job.stored->tensors[p->stored].dtype;
-        if (from != p->dtype && !w->job.kernels->cast[p->dtype][from])
-            return plim_fail(err, PLIM_E_UNSUP, "there is no cast from %s to %s",
-                             plim_dtype_name(from), plim_dtype_name(p->dtype));
+        status = plim_pour_check(w->job.kernels, p, &w->job.stored->tensors[p->stored], err);
     }
-    return PLIM_OK;
+    return status;
 }
 
 /* Bytes of this load, by where they go. */
@@ -119,30 +118,69 @@ static const plim_extent_place *find_extent(const plim_load_plan *plan, const pl
     return &plan->extents[low];
 }
 
+/* Bytes that stay where the plan put them. */
+static const void *memory_of(const plim_weights *w, const plim_extent_place *e)
+{
+    return (const char *)w->regions[e->run].base + e->offset;
+}
+
+/* The extent's scales and strides; `data` begins with its row `skip`, and so do `scales`, which
+ * are NULL where they lie behind the quants of their row. */
+static void set_strides(const plim_load_plan *plan, const plim_placement *p,
+                        const plim_extent_place *e, const plim_weight *weight, uint64_t skip,
+                        plim_extent *out)
+{
+    bool turn = p->change == PLIM_CHANGE_TURN;
+    const plim_placement *scales = p->scales == PLIM_NO_SLOT ? NULL : &plan->placements[p->scales];
+    if (!plim_dtypes[p->dtype].group) {
+        out->row_bytes = (size_t)plim_dtype_bytes(p->dtype, weight->cols);
+        out->data = (const char *)out->data + skip * out->row_bytes;
+        return;
+    }
+    plim_group_rows at = plim_group_rows_of(p->dtype, p->change, e->rows, weight->cols);
+    if (scales) {
+        out->row_bytes = (size_t)p->row_bytes;
+        out->scale_row_bytes = (size_t)scales->row_bytes;
+    } else {
+        out->row_bytes = out->scale_row_bytes = at.row_bytes;
+        out->scales = (const char *)out->data + at.scales_at;
+    }
+    /* of a turned one rows are inputs: groups in every output */
+    size_t step = turn ? (size_t)plim_dtype_quant_bytes(p->dtype, skip) : skip * out->row_bytes;
+    size_t scale_step = turn ? (size_t)(skip / PLIM_GROUP * 2) : skip * out->scale_row_bytes;
+    out->data = (const char *)out->data + step;
+    out->scales = (const char *)out->scales + scale_step;
+}
+
 static plim_status acquire(plim_extent_source *self, const plim_weight *weight, uint64_t row,
                            uint64_t want, plim_extent *out, plim_error *err)
 {
     plim_weights *w = (plim_weights *)self;
     const plim_load_plan *plan = w->job.plan;
     uint32_t at = plan->placement_of_slot[weight->part[0]];
-    const plim_extent_place *e = find_extent(plan, &plan->placements[at], weight->first_row + row);
-    size_t row_bytes = (size_t)weight->cols * (plim_dtypes[weight->format].bits / 8);
+    const plim_placement *p = &plan->placements[at];
+    const plim_extent_place *e = find_extent(plan, p, weight->first_row + row);
     uint64_t skip = weight->first_row + row - e->row, left = weight->rows - row;
     uint64_t rows = e->rows - skip < left ? e->rows - skip : left;
-    const void *data = NULL;
-    *out = (plim_extent){.row = row, .rows = want < rows ? want : rows, .row_bytes = row_bytes};
+    *out = (plim_extent){.row = row, .rows = want < rows ? want : rows};
     plim_status status = PLIM_OK;
-    if (e->form != PLIM_FORM_STREAMED)
-        data = (const char *)w->regions[e->run].base + e->offset;
-    else if (weight->by_row) {
-        status = plim_stream_row(w->stream, at, weight->first_row + row, &data, err);
+    if (e->form != PLIM_FORM_STREAMED) {
+        out->data = memory_of(w, e);
+        if (p->scales != PLIM_NO_SLOT)
+            out->scales =
+                memory_of(w, &plan->extents[plan->placements[p->scales].first_extent +
+                                            (uint32_t)(e - plan->extents) - p->first_extent]);
+    } else if (weight->by_row) {
+        status =
+            plim_stream_row(w->stream, at, weight->first_row + row, &out->data, &out->scales, err);
         skip = 0;
         out->rows = 1;
     } else {
-        status = plim_stream_tile(w->stream, e->tile, &data, err);
+        status = plim_stream_tile(w->stream, e->tile, &out->data, &out->scales, err);
         out->cookie = (void *)(uintptr_t)(e->tile + 1ull);
     }
-    out->data = (const char *)data + skip * row_bytes;
+    if (!status)
+        set_strides(plan, p, e, weight, skip, out);
     return status;
 }
 

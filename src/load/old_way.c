@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "load/fill.h"
+#include "load/pour.h"
 #include "load/reader.h"
 
 #define STEP_BYTES (4ull << 20)
@@ -69,13 +70,19 @@ static void copy(const old_way *o, const plim_region *regions)
         const plim_extent_place *e = &plan->extents[i];
         const plim_placement *p = &plan->placements[e->placement];
         const plim_stored *t = &o->job->stored->tensors[p->stored];
-        char *dst = (char *)regions[e->run].base + e->offset;
-        if (p->dtype == t->dtype)
-            memcpy(dst, o->tensors[e->placement].base, (size_t)t->bytes);
+        plim_pour pour = {.kernels = o->job->kernels,
+                          .change = p->change,
+                          .from = t->dtype,
+                          .to = p->dtype,
+                          .rows = e->rows,
+                          .cols = plim_row_elements(p, t),
+                          .dst = (char *)regions[e->run].base + e->offset};
+        plim_pour_piece piece = {o->tensors[e->placement].base, 0,
+                                 t->bytes * 8 / plim_dtypes[t->dtype].bits};
+        if (p->change == PLIM_CHANGE_NONE)
+            memcpy(pour.dst, piece.src, (size_t)t->bytes);
         else
-            o->job->kernels->cast[p->dtype][t->dtype](
-                dst, o->tensors[e->placement].base,
-                (size_t)(t->bytes * 8 / plim_dtypes[t->dtype].bits));
+            plim_pour_all(&pour, &piece);
     }
 }
 

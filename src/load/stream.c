@@ -12,13 +12,14 @@
 #include <assert.h>
 #include <string.h>
 
+#include "load/pour.h"
 #include "load/reader.h"
 #include "load/stream.h"
 #include "load/turn.h"
 
-#define WAIT_MS       20                /* between two looks at `cancel` */
-#define CAST_ELEMENTS ((size_t)1 << 16) /* of a task: whole lines of cache, some 20 us */
-#define ROW_TAG       UINT64_MAX
+#define WAIT_MS    20               /* between two looks at `cancel` */
+#define ROW_TAG    (UINT64_MAX - 1) /* and the one after it */
+#define MOST_READS 2u               /* of a tile or a row: its elements or quants; its scales */
 
 typedef enum slot_state { FREE, READING, READY, FAILED } slot_state;
 
@@ -43,8 +44,8 @@ struct plim_stream {
     plim_read_queue *queue;
     unsigned depth;
     plim_region ring, cast, row_buffer;
-    slot *slots; /* [ring_slots] */
-    slot row;
+    slot *slots; /* [ring_slots][ring_parts] */
+    slot row[MOST_READS];
     uint32_t *files; /* that tiles or rows are read from */
     uint32_t file_count;
 
@@ -134,9 +135,10 @@ static void advance(const plim_stream *s, cursor *c)
     }
 }
 
+/* The reads of the n-th tile: ring_parts of them. */
 static slot *slot_of(const plim_stream *s, uint64_t n)
 {
-    return &s->slots[n % s->job.plan->ring_slots];
+    return &s->slots[n % s->job.plan->ring_slots * s->job.plan->ring_parts];
 }
 
 /* ---- reading ---- */
@@ -150,26 +152,43 @@ static void submit(plim_stream *s, slot *x)
         atomic_fetch_add_explicit(&s->read_bytes, x->request.bytes, memory_order_relaxed);
 }
 
+/* A range of a file to `at`, which is the beginning of a block, and the blocks around it. */
+static void read_range(plim_stream *s, slot *x, uint32_t file, uint64_t offset, uint64_t bytes,
+                       char *at, uint64_t tag)
+{
+    x->request = (plim_read_request){.file = file,
+                                     .offset = offset,
+                                     .bytes = (size_t)bytes,
+                                     .dst = at + offset % PLIM_DIRECT_ALIGN,
+                                     .tag = tag};
+    submit(s, x);
+}
+
+static void read_tile(plim_stream *s, const plim_tile *tile)
+{
+    const plim_load_plan *plan = s->job.plan;
+    const plim_placement *p = &plan->placements[plan->extents[tile->extent].placement];
+    slot *x = slot_of(s, s->begun);
+    char *at = (char *)s->ring.base + s->begun % plan->ring_slots * plan->ring_slot_bytes;
+    x->stored = p->stored;
+    read_range(s, x, tile->file, tile->offset, tile->bytes, at, (uint64_t)(x - s->slots));
+    if (tile->scales_bytes && x->state != FAILED) {
+        x[1].stored = plan->placements[p->scales].stored;
+        read_range(s, x + 1, tile->scales_file, tile->scales_offset, tile->scales_bytes,
+                   at + plim_blocks_around(tile->bytes), (uint64_t)(x + 1 - s->slots));
+        s->broken |= x[1].state == FAILED;
+    }
+    s->broken |= x->state == FAILED; /* what lies behind it is not needed */
+}
+
 /* Begin as many reads as there are free slots. */
 static void read_ahead(plim_stream *s)
 {
     const plim_load_plan *plan = s->job.plan;
     while (!s->broken && s->begun - s->freed < plan->ring_slots &&
-           plim_read_queue_in_flight(s->queue) < s->depth && settle(s, &s->read)) {
-        const plim_tile *tile = &plan->tiles[s->read.tile];
-        slot *x = slot_of(s, s->begun);
-        uint64_t index = s->begun % plan->ring_slots;
-        x->request =
-            (plim_read_request){.file = tile->file,
-                                .offset = tile->offset,
-                                .bytes = (size_t)tile->bytes,
-                                .dst = (char *)s->ring.base + index * plan->ring_slot_bytes +
-                                       tile->offset % PLIM_DIRECT_ALIGN,
-                                .tag = index};
-        x->stored = plan->placements[plan->extents[tile->extent].placement].stored;
-        submit(s, x);
-        if (x->state == FAILED)
-            s->broken = true; /* what lies behind it is not needed */
+           plim_read_queue_in_flight(s->queue) + plan->ring_parts <= s->depth &&
+           settle(s, &s->read)) {
+        read_tile(s, &plan->tiles[s->read.tile]);
         s->begun++;
         advance(s, &s->read);
     }
@@ -187,12 +206,13 @@ static plim_status collect(plim_stream *s, int ms, plim_error *err)
             *err = error;
         return status;
     }
-    slot *x = request->tag == ROW_TAG ? &s->row : &s->slots[request->tag];
+    bool row = request->tag >= ROW_TAG;
+    slot *x = row ? &s->row[request->tag - ROW_TAG] : &s->slots[request->tag];
     x->state = status ? FAILED : READY;
     if (status) {
         x->error = error;
         x->error.code = status;
-        s->broken |= x != &s->row;
+        s->broken |= !row;
     }
     return PLIM_OK;
 }
@@ -235,41 +255,63 @@ static plim_status drain(plim_stream *s, unsigned limit, const atomic_bool *canc
 
 /* ---- the run type ---- */
 
-typedef struct cast_job {
-    plim_cast_fn cast; /* NULL: the same type */
-    char *dst;
-    const char *src;
-    size_t elements, dst_bytes, src_bytes; /* of an element */
-} cast_job;
+typedef struct pouring {
+    plim_pour pour;
+    plim_pour_piece piece;
+} pouring;
 
-static void cast_piece(void *arg, unsigned task, unsigned worker)
+static void pour_task(void *arg, unsigned task, unsigned worker)
 {
     (void)worker;
-    const cast_job *c = arg;
-    size_t first = task * CAST_ELEMENTS, n = c->elements - first;
-    n = n < CAST_ELEMENTS ? n : CAST_ELEMENTS;
-    if (c->cast)
-        c->cast(c->dst + first * c->dst_bytes, c->src + first * c->src_bytes, n);
-    else
-        memcpy(c->dst + first * c->dst_bytes, c->src + first * c->src_bytes, n * c->dst_bytes);
+    const pouring *c = arg;
+    plim_pour_task(&c->pour, &c->piece, task);
 }
 
-/* `bytes` stored bytes of a placement, in its type, to dst. */
+/* `rows` stored rows of a placement, in its type, to dst. */
 static void convert(const plim_stream *s, const plim_placement *p, void *dst, const void *src,
-                    uint64_t bytes)
+                    uint64_t rows)
 {
-    plim_dtype from = s->job.stored->tensors[p->stored].dtype;
-    cast_job c = {.cast = from == p->dtype ? NULL : s->job.kernels->cast[p->dtype][from],
-                  .dst = dst,
-                  .src = src,
-                  .dst_bytes = plim_dtypes[p->dtype].bits / 8,
-                  .src_bytes = plim_dtypes[from].bits / 8};
-    c.elements = (size_t)bytes / c.src_bytes;
-    unsigned tasks = (unsigned)((c.elements + CAST_ELEMENTS - 1) / CAST_ELEMENTS);
+    const plim_stored *t = &s->job.stored->tensors[p->stored];
+    pouring c = {.pour = {.kernels = s->job.kernels,
+                          .change = p->change,
+                          .from = t->dtype,
+                          .to = p->dtype,
+                          .rows = rows,
+                          .cols = plim_row_elements(p, t),
+                          .dst = dst}};
+    c.piece = (plim_pour_piece){src, 0, rows * c.pour.cols};
+    unsigned tasks = plim_pour_tasks(&c.pour, &c.piece);
     if (tasks == 1)
-        cast_piece(&c, 0, 0);
+        plim_pour_task(&c.pour, &c.piece, 0);
     else
-        plim_pool_run(s->job.pool, tasks, cast_piece, &c);
+        plim_pool_run(s->job.pool, tasks, pour_task, &c);
+}
+
+/* What was read of `rows` rows, in place or in the run type at `cast`: elements and scales are
+ * never both cast. */
+static void hand_out(const plim_stream *s, const plim_placement *p, const slot *x, uint64_t rows,
+                     void *cast, const void **data, const void **scales)
+{
+    const plim_placement *q =
+        p->scales == PLIM_NO_SLOT ? NULL : &s->job.plan->placements[p->scales];
+    *data = p->staged ? cast : x[0].request.dst;
+    *scales = !q ? NULL : q->staged ? cast : x[1].request.dst;
+    if (p->staged)
+        convert(s, p, cast, x[0].request.dst, rows);
+    if (q && q->staged)
+        convert(s, q, cast, x[1].request.dst, rows);
+}
+
+/* Wait until what belongs together is there, whole and as it was. */
+static plim_status await_all(plim_stream *s, slot *x, unsigned count, plim_error *err)
+{
+    plim_status status = PLIM_OK;
+    for (unsigned i = 0; i < count && !status; i++) {
+        status = await(s, &x[i], err);
+        if (!status)
+            status = check_read(s, &x[i], err);
+    }
+    return status;
 }
 
 /* ---- tiles and rows ---- */
@@ -288,32 +330,28 @@ static plim_status check_next(plim_stream *s, uint32_t i, plim_error *err)
     return PLIM_OK;
 }
 
-plim_status plim_stream_tile(plim_stream *s, uint32_t i, const void **data, plim_error *err)
+plim_status plim_stream_tile(plim_stream *s, uint32_t i, const void **data, const void **scales,
+                             plim_error *err)
 {
-    *data = NULL;
+    const plim_tile *tile = &s->job.plan->tiles[i];
+    *data = *scales = NULL;
     plim_status status = check_next(s, i, err);
     slot *x = status ? NULL : slot_of(s, s->used);
     if (!status)
-        status = await(s, x, err);
-    if (!status)
-        status = check_read(s, x, err);
+        status = await_all(s, x, tile->scales_bytes ? 2 : 1, err);
     if (status)
         return status;
-    const plim_tile *tile = &s->job.plan->tiles[i];
-    const plim_placement *p =
-        &s->job.plan->placements[s->job.plan->extents[tile->extent].placement];
-    *data = x->request.dst;
+    const plim_extent_place *e = &s->job.plan->extents[tile->extent];
+    const plim_placement *p = &s->job.plan->placements[e->placement];
     s->held = true;
     s->held_tile = i;
     s->held_slot = !p->staged;
     s->used++;
     advance(s, &s->use);
-    atomic_fetch_add_explicit(&s->used_bytes, tile->bytes, memory_order_relaxed);
-    if (p->staged) {
-        convert(s, p, s->cast.base, x->request.dst, tile->bytes);
-        *data = s->cast.base;
-        s->freed++;
-    }
+    atomic_fetch_add_explicit(&s->used_bytes, tile->bytes + tile->scales_bytes,
+                              memory_order_relaxed);
+    hand_out(s, p, x, e->rows, s->cast.base, data, scales);
+    s->freed += p->staged; /* its slot is not needed any more */
     read_ahead(s);
     return PLIM_OK;
 }
@@ -327,42 +365,45 @@ void plim_stream_release(plim_stream *s, uint32_t i)
     read_ahead(s);
 }
 
-plim_status plim_stream_row(plim_stream *s, uint32_t placement, uint64_t row, const void **data,
-                            plim_error *err)
+/* Begin the reads of a row: of its elements and, where they are apart, of its scales. */
+static void read_row(plim_stream *s, const plim_placement *p, uint64_t row)
 {
-    *data = NULL;
+    char *at = s->row_buffer.base;
+    for (unsigned i = 0; i < 2 && p; i++) {
+        const plim_stored *t = &s->job.stored->tensors[p->stored];
+        s->row[i].stored = p->stored;
+        read_range(s, &s->row[i], t->file, t->offset + row * p->stored_row_bytes,
+                   p->stored_row_bytes, at, ROW_TAG + i);
+        at += plim_row_scales_offset(p);
+        p = p->scales == PLIM_NO_SLOT ? NULL : &s->job.plan->placements[p->scales];
+    }
+}
+
+plim_status plim_stream_row(plim_stream *s, uint32_t placement, uint64_t row, const void **data,
+                            const void **scales, plim_error *err)
+{
+    *data = *scales = NULL;
     const plim_placement *p = &s->job.plan->placements[placement];
     const plim_stored *t = &s->job.stored->tensors[p->stored];
-    slot *x = &s->row;
+    unsigned parts = p->scale_row_bytes ? 2 : 1;
     assert(s->busy && row < p->rows);
     if (row >= p->rows || plim_row_cast_offset(p) > s->row_buffer.bytes)
         return plim_fail(err, PLIM_E_USAGE, "the stream has no row %llu of '%s'",
                          (unsigned long long)row, t->name);
-    plim_status status = await(s, x, err); /* one that was given up */
+    plim_status status = PLIM_OK; /* of reads that were given up */
+    for (unsigned i = 0; i < MOST_READS && !status; i++)
+        status = await(s, &s->row[i], err);
     if (!status)
-        status = drain(s, s->depth, s->cancel, err);
+        status = drain(s, s->depth + 1 - parts, s->cancel, err);
     if (status)
         return status;
-    uint64_t offset = t->offset + row * p->stored_row_bytes;
-    x->stored = p->stored;
-    x->request = (plim_read_request){.file = t->file,
-                                     .offset = offset,
-                                     .bytes = (size_t)p->stored_row_bytes,
-                                     .dst = (char *)s->row_buffer.base + offset % PLIM_DIRECT_ALIGN,
-                                     .tag = ROW_TAG};
-    submit(s, x);
-    status = await(s, x, err);
-    if (!status)
-        status = check_read(s, x, err);
+    read_row(s, p, row);
+    status = await_all(s, s->row, parts, err);
     if (status)
         return status;
-    atomic_fetch_add_explicit(&s->used_bytes, p->stored_row_bytes, memory_order_relaxed);
-    *data = x->request.dst;
-    if (p->staged) {
-        char *dst = (char *)s->row_buffer.base + plim_row_cast_offset(p);
-        convert(s, p, dst, x->request.dst, p->stored_row_bytes);
-        *data = dst;
-    }
+    atomic_fetch_add_explicit(&s->used_bytes, p->stored_row_bytes + p->scale_row_bytes,
+                              memory_order_relaxed);
+    hand_out(s, p, s->row, 1, (char *)s->row_buffer.base + plim_row_cast_offset(p), data, scales);
     return PLIM_OK;
 }
 
@@ -445,11 +486,12 @@ plim_stream_stats plim_stream_read_stats(plim_stream *s)
 static plim_status add_tensor(plim_stream *s, const plim_placement *p, plim_error *err)
 {
     const plim_stored *t = &s->job.stored->tensors[p->stored];
-    if (t->dtype != p->dtype && !s->job.kernels->cast[p->dtype][t->dtype])
-        return plim_fail_at(
-            err, PLIM_E_UNSUP, (plim_where){s->job.stored->files[t->file].path, t->name, -1},
-            "there is no cast from %s to %s", plim_dtype_name(t->dtype), plim_dtype_name(p->dtype));
-    assert(p->staged || t->dtype == p->dtype);
+    plim_error why;
+    if (plim_pour_check(s->job.kernels, p, t, &why))
+        return plim_fail_at(err, why.code,
+                            (plim_where){s->job.stored->files[t->file].path, t->name, -1}, "%s",
+                            why.message);
+    assert(p->staged || p->change == PLIM_CHANGE_NONE);
     for (uint32_t i = s->file_count; i-- > 0;)
         if (s->files[i] == t->file)
             return PLIM_OK;
@@ -470,8 +512,7 @@ static plim_status add_tensors(plim_stream *s, plim_error *err)
         assert(e->tile == PLIM_NO_TILE || !p->staged ||
                e->rows * p->row_bytes <= plan->ring_cast_bytes);
         assert(e->tile == PLIM_NO_TILE ||
-               plan->tiles[e->tile].offset % PLIM_DIRECT_ALIGN + plan->tiles[e->tile].bytes <=
-                   plan->ring_slot_bytes);
+               plim_blocks_around(plan->tiles[e->tile].bytes) <= plan->ring_slot_bytes);
         status = add_tensor(s, p, err);
     }
     return status;
@@ -482,7 +523,7 @@ static plim_status open_buffers(plim_stream *s, plim_error *err)
     const plim_load_plan *plan = s->job.plan;
     plim_ledger *ledger = s->job.ledger;
     assert(!plan->tile_count || plan->ring_slots);
-    assert(plan->ring_slots <= PLIM_READER_MAX_DEPTH);
+    assert(plan->ring_slots * plan->ring_parts <= PLIM_READER_MAX_DEPTH);
     plim_status status = plim_region_open(&s->ring, ledger, PLIM_MEM_STAGING,
                                           plan->ring_slots * plan->ring_slot_bytes, true, err);
     if (!status)
@@ -491,7 +532,8 @@ static plim_status open_buffers(plim_stream *s, plim_error *err)
     if (!status)
         status = plim_region_open(&s->row_buffer, ledger, PLIM_MEM_STAGING, plan->ring_row_bytes,
                                   true, err);
-    if (!status && !(s->slots = plim_new(s->alloc, plan->ring_slots, sizeof *s->slots, err)))
+    if (!status && !(s->slots = plim_new(s->alloc, (size_t)plan->ring_slots * plan->ring_parts,
+                                         sizeof *s->slots, err)))
         status = err->code;
     if (!status &&
         !(s->files = plim_new(s->alloc, s->job.stored->file_count, sizeof *s->files, err)))
@@ -502,7 +544,7 @@ static plim_status open_buffers(plim_stream *s, plim_error *err)
 static plim_status open_queue(plim_stream *s, plim_error *err)
 {
     const plim_load_plan *plan = s->job.plan;
-    s->depth = plan->ring_slots ? plan->ring_slots : 1;
+    s->depth = plan->ring_slots ? plan->ring_slots * plan->ring_parts : 1;
     plim_read_setup setup = {.how = plan->stream_how,
                              .stored = s->job.stored,
                              .ledger = s->job.ledger,

@@ -32,14 +32,16 @@ plim_status plim_stream_begin(plim_stream *stream, unsigned head_rounds, const a
 void plim_stream_end(plim_stream *stream, bool ok);
 
 /* Wait for tile `i` of the schedule, which is the next one in order, in the run type: *data holds
- * its rows until it is released.  IO, CHANGED, CANCELLED. */
-plim_status plim_stream_tile(plim_stream *stream, uint32_t i, const void **data, plim_error *err);
+ * its rows until it is released, *scales their scales where those are stored apart (else NULL).
+ * IO, CHANGED, CANCELLED. */
+plim_status plim_stream_tile(plim_stream *stream, uint32_t i, const void **data,
+                             const void **scales, plim_error *err);
 void plim_stream_release(plim_stream *stream, uint32_t i);
 
 /* One row of a placement that streams, read by itself (embeddings): in the run type, valid until
  * the next call. */
 plim_status plim_stream_row(plim_stream *stream, uint32_t placement, uint64_t row,
-                            const void **data, plim_error *err);
+                            const void **data, const void **scales, plim_error *err);
 
 /* Since it was opened. */
 typedef struct plim_stream_stats {

@@ -176,7 +176,8 @@ static plim_status take_all(plim_skeleton *k, const plim_stored_set *set, plim_e
                                   .role = PLIM_ROLE_COUNT,
                                   .shape = set->tensors[i].shape,
                                   .tied_to = PLIM_NO_SLOT,
-                                  .stored = i};
+                                  .stored = i,
+                                  .scales = PLIM_NO_STORED};
     return PLIM_OK;
 }
 
@@ -192,6 +193,99 @@ static plim_status check_shape(const plim_slot *slot, const plim_stored *found,
         "shape is %s, but config.json asks for %s",
         plim_shape_text(&found->shape, have, sizeof have),
         plim_shape_text(&slot->shape, want, sizeof want));
+}
+
+/* ---- matrices stored as groups ---- */
+
+/* What stands beside a name: NAME_packed and the like. */
+static const plim_stored *find_part(const plim_stored_set *set, const plim_family *family,
+                                    const char *name, const char *part)
+{
+    char whole[200];
+    int bytes = snprintf(whole, sizeof whole, "%s%s", name, part);
+    return (size_t)bytes < sizeof whole ? find_stored(set, family, whole) : NULL;
+}
+
+static plim_status refuse_packed(const plim_stored_set *set, const plim_stored *t, plim_error *err,
+                                 const char *why)
+{
+    return plim_fail_at(
+        err, PLIM_E_UNSUP, (plim_where){set->files[t->file].path, t->name, (int64_t)t->offset},
+        "%s; of quantised weights compressed-tensors' pack-quantized are supported: "
+        "symmetric, 4 or 8 bits, groups of 32",
+        why);
+}
+
+/* Whether quants and scales are of groups of 32 that make up the slot's matrix; `packed` of the
+ * slot is set. */
+static plim_status check_packed(const plim_skeleton *k, plim_slot *slot, const plim_stored_set *set,
+                                const plim_stored *quants, const plim_stored *scales,
+                                plim_error *err)
+{
+    uint64_t rows = slot->shape.dim[0], cols = slot->shape.dim[1];
+    const uint64_t *q = quants->shape.dim, *s = scales->shape.dim;
+    char have[120], want[120];
+    bool table = slot->role == PLIM_ROLE_EMBED || slot->role == PLIM_ROLE_POSITION ||
+                 slot->role == PLIM_ROLE_HEAD;
+    if (slot->shape.rank != 2 || (!table && k->spec.layout == PLIM_IN_OUT))
+        return refuse_packed(set, quants, err,
+                             "this family's weights of [in, out] can't be packed");
+    if (quants->shape.rank != 2 || scales->shape.rank != 2 || q[0] != rows || s[0] != rows)
+        return plim_fail_at(
+            err, PLIM_E_MISMATCH,
+            (plim_where){set->files[quants->file].path, quants->name, (int64_t)quants->offset},
+            "shape is %s, but config.json asks for the quants of %s",
+            plim_shape_text(&quants->shape, have, sizeof have),
+            plim_shape_text(&slot->shape, want, sizeof want));
+    if (quants->dtype != PLIM_I32)
+        return refuse_packed(set, quants, err, "the packed type is not I32");
+    if (cols % PLIM_GROUP || s[1] != cols / PLIM_GROUP)
+        return refuse_packed(set, scales, err, "the scales are not of groups of 32");
+    if (scales->dtype != PLIM_F16 && scales->dtype != PLIM_BF16 && scales->dtype != PLIM_F32)
+        return refuse_packed(set, scales, err, "the type of the scales is none of F16, BF16, F32");
+    slot->packed = q[1] == cols / 8 ? PLIM_Q4 : q[1] == cols / 4 ? PLIM_Q8 : PLIM_AUTO;
+    return slot->packed != PLIM_AUTO
+               ? PLIM_OK
+               : refuse_packed(set, quants, err, "the quants have neither 4 nor 8 bits");
+}
+
+/* A slot whose weight is stored as compressed-tensors packs it.  The two numbers in NAME_shape are
+ * not looked at: config.json and the shapes of both parts agree already. */
+static plim_status take_packed(const plim_skeleton *k, plim_slot *slot, const plim_stored_set *set,
+                               uint8_t *used, plim_error *err)
+{
+    static const char *const refused[][2] = {
+        {"_zero_point", "weights with zero points are not symmetric"},
+        {"_g_idx", "groups in an order of their own (g_idx) are not supported"}};
+    const plim_stored *quants = find_part(set, k->family, slot->name, "_packed"),
+                      *scales = find_part(set, k->family, slot->name, "_scale"),
+                      *shape = find_part(set, k->family, slot->name, "_shape");
+    if (!quants || !scales) /* is missing, or is reported as unexpected */
+        return PLIM_OK;
+    for (size_t i = 0; i < 2; i++)
+        if (find_part(set, k->family, slot->name, refused[i][0]))
+            return refuse_packed(set, quants, err, refused[i][1]);
+    plim_status status = check_packed(k, slot, set, quants, scales, err);
+    if (status)
+        return status;
+    slot->stored = (uint32_t)(quants - set->tensors);
+    slot->scales = (uint32_t)(scales - set->tensors);
+    used[slot->stored] = used[slot->scales] = 1;
+    if (shape)
+        used[shape - set->tensors] = 1;
+    return PLIM_OK;
+}
+
+static plim_status check_quantization(const plim_skeleton *k, const plim_stored_set *set,
+                                      plim_error *err)
+{
+    if (!k->quantization.refusal[0])
+        return PLIM_OK;
+    return plim_fail_at(err, PLIM_E_UNSUP, (plim_where){set->directory, NULL, -1},
+                        "the weights are quantised in a way that is not supported: %s; of "
+                        "quantised weights compressed-tensors' pack-quantized are: symmetric, 4 or "
+                        "8 bits, groups of 32",
+                        k->quantization.refusal);
 }
 
 /* A tied pair: whichever is stored is the source; both stored stay two. */
@@ -268,15 +362,17 @@ plim_status plim_skeleton_match(plim_skeleton *k, const plim_stored_set *set, co
         err = &local;
     if (!k->family)
         return take_all(k, set, err);
-    uint8_t *used = plim_new(k->alloc, set->tensor_count, 1, err);
+    plim_status status = check_quantization(k, set, err);
+    uint8_t *used = status ? NULL : plim_new(k->alloc, set->tensor_count, 1, err);
     if (!used)
         return err->code;
-    plim_status status = PLIM_OK;
     for (uint32_t i = 0; !status && i < k->slot_count; i++) {
         plim_slot *slot = &k->slots[i];
         const plim_stored *found = find_stored(set, k->family, slot->name);
-        if (!found)
+        if (!found) {
+            status = take_packed(k, slot, set, used, err);
             continue;
+        }
         status = check_shape(slot, found, set, err);
         slot->stored = (uint32_t)(found - set->tensors);
         used[slot->stored] = 1;

@@ -118,6 +118,7 @@ static plim_status add_slot(plim_skeleton *k, plim_role role, uint32_t layer, pl
     slot->layer = layer;
     slot->tied_to = PLIM_NO_SLOT;
     slot->stored = PLIM_NO_STORED;
+    slot->scales = PLIM_NO_STORED;
     k->by_role[(size_t)layer * PLIM_ROLE_COUNT + role] = k->slot_count++;
     return PLIM_OK;
 }
@@ -177,6 +178,7 @@ plim_status plim_skeleton_open(plim_skeleton **out, const plim_alloc *alloc,
         status = plim_config_open(&config, alloc, config_path, err);
         if (!status) {
             status = plim_spec_read(&k->spec, &k->family, &config, err);
+            plim_quantization_read(&k->quantization, &config);
             plim_config_close(&config);
         }
     }
@@ -242,9 +244,6 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
     vec = vec > spec->hidden ? vec : spec->hidden;
     uint64_t wide = spec->hidden > q ? spec->hidden : q;
     out->logit_rows = rows < PLIM_LOGIT_ROWS ? (uint32_t)rows : PLIM_LOGIT_ROWS;
-    out->spans = (size->context + PLIM_SPAN - 1) / PLIM_SPAN;
-    out->part_rows = out->spans < 2 ? 0 : rows < PLIM_PART_ROWS ? (uint32_t)rows : PLIM_PART_ROWS;
-    uint64_t part = (uint64_t)spec->heads * (spec->head_dim + 2); /* < 2^43 */
     bool ok = place(&cursor, rows, spec->hidden, &out->x) &&
               place(&cursor, rows, spec->hidden, &out->h) &&
               place(&cursor, rows, q + 2 * kv, &out->qkv) && place(&cursor, rows, q, &out->attn) &&
@@ -255,13 +254,10 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
               place(&cursor, rows, spec->rope.half, &out->sin) &&
               place(&cursor, 1, vec, &out->vec) && place(&cursor, 1, vec, &out->vec2) &&
               place(&cursor, out->logit_rows, spec->hidden, &out->head) &&
-              place(&cursor, out->logit_rows, spec->vocab, &out->logits) &&
-              place(&cursor, (uint64_t)out->spans * out->part_rows, part, &out->parts);
+              place(&cursor, out->logit_rows, spec->vocab, &out->logits);
     out->total = cursor;
     /* down's input is the gate's buffer, or up's where there is no gate: the other is free */
     out->pack_inner = spec->gated ? out->up : out->gate;
-    /* The tasks of a pass, one per row and KV head, or per span and KV head, are numbered in 32
-     * bits. */
-    return ok && cursor <= UINT64_MAX / sizeof(float) && rows * spec->kv_heads < UINT32_MAX &&
-           (uint64_t)out->spans * spec->kv_heads < UINT32_MAX;
+    /* The tasks of a pass, one per row and KV head, are numbered in 32 bits. */
+    return ok && cursor <= UINT64_MAX / sizeof(float) && rows * spec->kv_heads < UINT32_MAX;
 }

@@ -7,6 +7,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "model/family.h"
+#include "model/quantization.h"
 #include "tensor/weight.h"
 
 #define PLIM_NO_SLOT   UINT32_MAX
@@ -19,6 +20,9 @@ typedef struct plim_slot {
     plim_shape shape;
     uint32_t tied_to; /* the slot whose bytes it shares, or PLIM_NO_SLOT */
     uint32_t stored;  /* index into the checkpoint's tensors after matching, or PLIM_NO_STORED */
+    uint32_t scales;  /* of a matrix that is stored as groups, `stored` being its packed quants: the
+                         tensor of their scales; else PLIM_NO_STORED */
+    plim_dtype packed; /* of such a matrix Q8 or Q4, else AUTO */
 } plim_slot;
 
 typedef struct plim_skeleton {
@@ -26,6 +30,7 @@ typedef struct plim_skeleton {
     plim_arena arena;
     plim_spec spec;
     const plim_family *family; /* NULL: weights alone, one slot per stored tensor */
+    plim_quantization quantization; /* what config.json says of it */
     plim_slot *slots;          /* in the order of the forward pass */
     uint32_t slot_count;
     uint32_t *by_role;       /* [layers][PLIM_ROLE_COUNT], globals in layer 0; PLIM_NO_SLOT */
@@ -41,7 +46,8 @@ void plim_skeleton_close(plim_skeleton **skeleton);
 
 /* Give each slot its stored tensor, with and without the base-model prefix.  MISMATCH: missing
  * tensors (all named, indices collapsed) or a shape that differs (both shapes).  A tied head that
- * is stored stays on its own. */
+ * is stored stays on its own.  A matrix may be stored as compressed-tensors packs it (NAME_packed,
+ * NAME_scale); UNSUP where that, or another quantisation, is one that we can't run. */
 plim_status plim_skeleton_match(plim_skeleton *skeleton, const plim_stored_set *stored,
                                 const plim_log *log, plim_error *err);
 
@@ -70,14 +76,11 @@ typedef struct plim_scratch_layout {
     uint64_t x, h, qkv, attn, up, gate, cos, sin, vec, vec2, head, logits; /* offsets */
     uint64_t pack;       /* plim_pack_bytes of inputs as wide as the hidden size or the heads */
     uint64_t pack_inner; /* of inputs as wide as the MLP: lies on what is not in use then */
-    uint64_t parts;      /* of attention: [kv_heads][spans][part_rows][group][head_dim + 2] */
     uint64_t total;      /* elements */
-    uint32_t logit_rows, part_rows, spans; /* part_rows: 0 where a context is one span */
+    uint32_t logit_rows;
 } plim_scratch_layout;
 
 #define PLIM_LOGIT_ROWS 4u
-/* Passes of so many rows and fewer are cut into spans of positions. */
-#define PLIM_PART_ROWS 4u
 
 /* What a sampler may hold per entry of the vocabulary, in bytes: the plan counts on it, the sampler
  * keeps it. */

@@ -53,14 +53,15 @@ static void add_extent(layout *l, uint32_t at, uint64_t row, uint64_t rows, bool
 static void list_extents_of(layout *l, uint32_t at)
 {
     plim_placement *p = &l->plan->placements[at];
+    const plim_placement *lead = &l->plan->placements[p->lead];
     const uint8_t *pinned = l->pins.pinned + l->pins.first_tile[at];
     p->first_extent = l->plan->extent_count;
     p->extent_count = 0;
     p->pinned_bytes = 0;
     p->form = PLIM_FORM_META;
     uint64_t each = p->rows;
-    if (l->wish->stream && p->use == PLIM_USE_IN_ORDER)
-        each = plim_tile_rows(p, l->wish->tile_bytes);
+    if (l->wish->stream && lead->use == PLIM_USE_IN_ORDER)
+        each = plim_tile_rows(lead, l->wish->tile_bytes);
     for (uint64_t row = 0, t = 0; row < p->rows; row += each, t++) {
         uint64_t rows = p->rows - row < each ? p->rows - row : each;
         add_extent(l, at, row, rows, pinned[t]);
@@ -165,23 +166,55 @@ static plim_status close_runs(plim_load_plan *plan, plim_error *err)
 
 /* ---- the schedule ---- */
 
+static const plim_placement *scales_of(const plim_load_plan *plan, const plim_placement *p)
+{
+    return p->scales == PLIM_NO_SLOT ? NULL : &plan->placements[p->scales];
+}
+
+/* A row as it is used, where it is not used as it was read: itself or its scales, never both. */
+static uint64_t cast_row_bytes(const plim_load_plan *plan, const plim_placement *p)
+{
+    const plim_placement *scales = scales_of(plan, p);
+    return p->staged ? p->row_bytes : scales && scales->staged ? scales->row_bytes : 0;
+}
+
 static void grow_ring(plim_load_plan *plan, const plim_placement *p, const plim_tile *tile,
                       uint64_t rows)
 {
-    uint64_t slot =
-        (tile->bytes + 3 * (uint64_t)PLIM_DIRECT_ALIGN - 1) / PLIM_DIRECT_ALIGN * PLIM_DIRECT_ALIGN;
+    uint64_t slot = plim_blocks_around(tile->bytes), cast = rows * cast_row_bytes(plan, p);
+    if (tile->scales_bytes) {
+        slot += plim_blocks_around(tile->scales_bytes);
+        plan->ring_parts = 2;
+    }
     if (slot > plan->ring_slot_bytes)
         plan->ring_slot_bytes = slot;
-    if (p->staged && rows * p->row_bytes > plan->ring_cast_bytes)
-        plan->ring_cast_bytes = rows * p->row_bytes;
+    if (cast > plan->ring_cast_bytes)
+        plan->ring_cast_bytes = cast;
 }
 
 /* The buffer for one row: blocks around it, then the row in the run type. */
 static void grow_row(plim_load_plan *plan, const plim_placement *p)
 {
-    uint64_t bytes = plim_row_cast_offset(p) + (p->staged ? p->row_bytes : 0);
+    uint64_t bytes = plim_row_cast_offset(p) + cast_row_bytes(plan, p);
     if (bytes > plan->ring_row_bytes)
         plan->ring_row_bytes = bytes;
+    if (p->scale_row_bytes)
+        plan->ring_parts = 2;
+}
+
+/* The scales of a tile's rows are read with it. */
+static void add_scales(layout *l, plim_tile *tile, uint32_t at, uint32_t extent)
+{
+    plim_load_plan *plan = l->plan;
+    const plim_placement *p = &plan->placements[at], *scales = scales_of(plan, p);
+    if (!scales)
+        return;
+    const plim_stored *t = &l->set->tensors[scales->stored];
+    plim_extent_place *e = &plan->extents[scales->first_extent + extent - p->first_extent];
+    e->tile = plan->extents[extent].tile;
+    tile->scales_file = t->file;
+    tile->scales_offset = t->offset + e->row * scales->stored_row_bytes;
+    tile->scales_bytes = e->rows * scales->stored_row_bytes;
 }
 
 static void schedule(layout *l, uint32_t at)
@@ -199,7 +232,8 @@ static void schedule(layout *l, uint32_t at)
                             .file = t->file,
                             .offset = t->offset + e->row * p->stored_row_bytes,
                             .bytes = e->rows * p->stored_row_bytes};
-        plan->streamed_bytes += tile->bytes;
+        add_scales(l, tile, at, p->first_extent + i);
+        plan->streamed_bytes += tile->bytes + tile->scales_bytes;
         grow_ring(plan, p, tile, e->rows);
     }
 }
@@ -219,7 +253,7 @@ static void list_tiles(layout *l)
             plan->head_tile = plan->tile_count;
         if (table && p->form == PLIM_FORM_STREAMED) {
             grow_row(plan, p);
-            plan->streamed_bytes += p->stored_row_bytes;
+            plan->streamed_bytes += p->stored_row_bytes + p->scale_row_bytes;
         }
         if (!table && p->use == PLIM_USE_IN_ORDER)
             schedule(l, at);
@@ -237,9 +271,7 @@ static plim_status open_tables(layout *l)
     plim_load_plan *plan = l->plan;
     uint32_t extents = 0, pinned = 0;
     for (uint32_t i = 0; i < plan->placement_count; i++) {
-        bool last = i + 1 == plan->placement_count;
-        uint32_t t = l->pins.first_tile[i];
-        uint32_t end = last ? l->pins.tile_count : l->pins.first_tile[i + 1];
+        uint32_t t = l->pins.first_tile[i], end = t + l->pins.tiles[i];
         for (bool before = false; t < end; before = l->pins.pinned[t++]) {
             pinned += l->pins.pinned[t] && !before;
             extents += !l->pins.pinned[t] || !before;
@@ -255,7 +287,8 @@ static plim_status open_tables(layout *l)
         return l->err->code;
     plan->table_bytes =
         TABLE_SLACK +
-        (uint64_t)l->skeleton->slot_count * (sizeof *plan->placements + 2 * sizeof(uint32_t)) +
+        (uint64_t)plan->placement_count * (sizeof *plan->placements + 2 * sizeof(uint32_t)) +
+        (uint64_t)l->skeleton->slot_count * sizeof(uint32_t) +
         (uint64_t)extents * sizeof *plan->extents + (uint64_t)runs * sizeof *plan->runs +
         (uint64_t)tiles * sizeof *plan->tiles + l->pins.tile_count;
     return PLIM_OK;
@@ -273,6 +306,7 @@ static void clear(plim_load_plan *plan)
     plan->extent_count = plan->run_count = plan->tile_count = plan->head_tile = 0;
     plan->read_count = plan->move_count = 0;
     plan->ring_slots = 0;
+    plan->ring_parts = 1;
     plan->ring_slot_bytes = plan->ring_cast_bytes = plan->ring_row_bytes = 0;
     plan->pinned_bytes = plan->streamed_bytes = 0;
 }

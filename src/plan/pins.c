@@ -14,13 +14,17 @@
  * of the threads like any other. */
 uint64_t plim_tile_rows(const plim_placement *p, uint64_t tile_bytes)
 {
-    uint64_t most = p->stored_row_bytes ? tile_bytes / p->stored_row_bytes : p->rows;
-    if (most >= TILE_OUTPUTS)
-        most -= most % TILE_OUTPUTS;
+    uint64_t row_bytes = p->stored_row_bytes + p->scale_row_bytes;
+    uint64_t most = row_bytes ? tile_bytes / row_bytes : p->rows;
+    uint64_t step = p->change == PLIM_CHANGE_TURN ? PLIM_GROUP : TILE_OUTPUTS;
+    if (most < step && step == PLIM_GROUP)
+        most = PLIM_GROUP;
+    if (most >= step)
+        most -= most % step;
     if (most == 0)
         return 1;
     uint64_t tiles = (p->rows + most - 1) / most, rows = (p->rows + tiles - 1) / tiles;
-    rows = most >= TILE_OUTPUTS ? (rows + TILE_OUTPUTS - 1) / TILE_OUTPUTS * TILE_OUTPUTS : rows;
+    rows = most >= step ? (rows + step - 1) / step * step : rows;
     return rows ? rows : 1;
 }
 
@@ -33,15 +37,23 @@ static uint64_t count_tiles(const plim_placement *p, uint64_t tile_bytes)
     return (p->rows + rows - 1) / rows;
 }
 
-/* What pinning tile `t` of a placement takes, the blocks around it included. */
-static uint64_t tile_cost(const plim_placement *p, uint64_t t, uint64_t tile_bytes)
+static uint64_t pinned_bytes(const plim_placement *p, uint64_t rows)
+{
+    return rows * p->row_bytes + (p->staged ? 64 : 2 * PLIM_DIRECT_ALIGN);
+}
+
+/* What pinning tile `t` of a placement takes, its scales and the blocks around it included. */
+static uint64_t tile_cost(const plim_load_plan *plan, const plim_placement *p, uint64_t t,
+                          uint64_t tile_bytes)
 {
     uint64_t rows = p->rows;
     if (p->use == PLIM_USE_IN_ORDER) {
         uint64_t each = plim_tile_rows(p, tile_bytes);
         rows = p->rows - t * each < each ? p->rows - t * each : each;
     }
-    return rows * p->row_bytes + (p->staged ? 64 : 2 * PLIM_DIRECT_ALIGN);
+    uint64_t cost = pinned_bytes(p, rows);
+    return p->scales == PLIM_NO_SLOT ? cost
+                                     : cost + pinned_bytes(&plan->placements[p->scales], rows);
 }
 
 static bool must_stay(const plim_placement *p)
@@ -49,18 +61,19 @@ static bool must_stay(const plim_placement *p)
     return p->use == PLIM_USE_ALWAYS || p->device == PLIM_DEVICE_CPU;
 }
 
-/* Stored bits per bit in memory decide what a pinned byte saves; this many classes of stored types
- * there are. */
-static const unsigned classes[] = {64, 32, 16, 8};
+/* Stored bytes per byte in memory decide what a pinned byte saves.  In sixteenths, from where a
+ * class begins: f64 or f32 as int4; f64 as a half, f32 as int8, a half as int4; a float as its
+ * half, a half as int8; as stored; the rest. */
+static const unsigned classes[] = {96, 52, 24, 12};
+#define CLASSES 5u
 
 static unsigned stored_class(const plim_placement *p)
 {
-    uint64_t bits =
-        p->row_bytes ? p->stored_row_bytes * plim_dtypes[p->dtype].bits / p->row_bytes : 8;
-    for (unsigned i = 0; i < 3; i++)
-        if (bits >= classes[i])
+    uint64_t ratio = p->row_bytes ? p->stored_row_bytes * 16 / p->row_bytes : 0;
+    for (unsigned i = 0; i + 1 < CLASSES; i++)
+        if (ratio >= classes[i])
             return i;
-    return 3;
+    return CLASSES - 1;
 }
 
 typedef struct pinning {
@@ -85,8 +98,8 @@ static void each_tile(pinning *g, unsigned class,
             continue;
         uint64_t tiles = count_tiles(p, g->wish->tile_bytes);
         for (uint64_t t = 0; t < tiles; t++)
-            fn(g, g->pins->first_tile[at] + (uint32_t)t, tile_cost(p, t, g->wish->tile_bytes),
-               user);
+            fn(g, g->pins->first_tile[at] + (uint32_t)t,
+               tile_cost(g->plan, p, t, g->wish->tile_bytes), user);
     }
 }
 
@@ -125,7 +138,7 @@ static void pin_the_rest(pinning *g, uint32_t tile, uint64_t cost, void *user)
 
 static void pin_streams(pinning *g)
 {
-    for (unsigned class = 0; class < 4; class ++) {
+    for (unsigned class = 0; class < CLASSES; class ++) {
         uint64_t total = 0;
         each_tile(g, class, add_cost, &total);
         if (!total)
@@ -136,7 +149,7 @@ static void pin_streams(pinning *g)
     }
     for (uint32_t i = 0; i < g->plan->placement_count; i++) {
         const plim_placement *p = &g->plan->placements[i];
-        uint64_t cost = tile_cost(p, 0, g->wish->tile_bytes);
+        uint64_t cost = tile_cost(g->plan, p, 0, g->wish->tile_bytes);
         if (p->use == PLIM_USE_BY_ROW && p->device == PLIM_DEVICE_AUTO && cost <= g->left) {
             g->pins->pinned[g->pins->first_tile[i]] = 1;
             g->left -= cost;
@@ -144,21 +157,41 @@ static void pin_streams(pinning *g)
     }
 }
 
-plim_status plim_plan_pin(plim_pins *out, plim_load_plan *plan, const plim_skeleton *k,
-                          const plim_layout_wish *wish, plim_error *err)
+/* Each placement's tiles; scales have those of their quants. */
+static plim_status number_tiles(plim_pins *out, plim_load_plan *plan, const plim_layout_wish *wish,
+                                plim_error *err)
 {
     uint64_t count = 0;
     *out = (plim_pins){
-        .first_tile = plim_arena_new(&plan->layout, plan->placement_count, sizeof(uint32_t), err)};
-    if (!out->first_tile)
+        .first_tile = plim_arena_new(&plan->layout, plan->placement_count, sizeof(uint32_t), err),
+        .tiles = plim_arena_new(&plan->layout, plan->placement_count, sizeof(uint32_t), err)};
+    if (!out->first_tile || !out->tiles)
         return err->code;
     for (uint32_t i = 0; i < plan->placement_count; i++) {
+        if (plan->placements[i].lead != i)
+            continue;
+        uint64_t tiles = wish->stream ? count_tiles(&plan->placements[i], wish->tile_bytes) : 1;
         out->first_tile[i] = (uint32_t)count;
-        count += wish->stream ? count_tiles(&plan->placements[i], wish->tile_bytes) : 1;
-        if (count >= PLIM_NO_TILE)
+        out->tiles[i] = (uint32_t)tiles;
+        count += tiles;
+        if (tiles >= PLIM_NO_TILE || count >= PLIM_NO_TILE)
             return plim_fail(err, PLIM_E_LIMIT, "the model has more tiles than can be numbered");
     }
+    for (uint32_t i = 0; i < plan->placement_count; i++) {
+        out->first_tile[i] = out->first_tile[plan->placements[i].lead];
+        out->tiles[i] = out->tiles[plan->placements[i].lead];
+    }
     out->tile_count = (uint32_t)count;
+    return PLIM_OK;
+}
+
+plim_status plim_plan_pin(plim_pins *out, plim_load_plan *plan, const plim_skeleton *k,
+                          const plim_layout_wish *wish, plim_error *err)
+{
+    plim_status status = number_tiles(out, plan, wish, err);
+    if (status)
+        return status;
+    uint64_t count = out->tile_count;
     out->pinned = plim_arena_new(&plan->layout, count, 1, err);
     if (!out->pinned)
         return err->code;
@@ -168,8 +201,7 @@ plim_status plim_plan_pin(plim_pins *out, plim_load_plan *plan, const plim_skele
     }
     for (uint32_t i = 0; i < plan->placement_count; i++)
         if (must_stay(&plan->placements[i]))
-            memset(out->pinned + out->first_tile[i], 1,
-                   count_tiles(&plan->placements[i], wish->tile_bytes));
+            memset(out->pinned + out->first_tile[i], 1, out->tiles[i]);
     pinning g = {out, plan, k, wish, wish->pin_bytes};
     pin_streams(&g);
     return PLIM_OK;

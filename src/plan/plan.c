@@ -126,7 +126,8 @@ static uint64_t ring_cost(const planner *g, size_t ring)
         if (p->use != PLIM_USE_IN_ORDER || p->device == PLIM_DEVICE_CPU)
             continue;
         rows = less(plim_tile_rows(p, rings[ring].tile_bytes), p->rows);
-        slot = slot > rows * p->stored_row_bytes ? slot : rows * p->stored_row_bytes;
+        uint64_t tile = rows * (p->stored_row_bytes + p->scale_row_bytes);
+        slot = slot > tile ? slot : tile;
         if (p->staged && rows * p->row_bytes > cast)
             cast = rows * p->row_bytes;
         tiles += (p->rows + rows - 1) / rows;

@@ -55,7 +55,7 @@ bool plim_device_rule_covers(const plim_device_rule *rule, const char *name);
 plim_device plim_device_of(const plim_device_map *map, const char *name, bool *covered);
 
 typedef struct plim_plan_options {
-    plim_dtype torch_dtype; /* AUTO, F32, F16, BF16 */
+    plim_dtype torch_dtype; /* AUTO, F32, F16, BF16; I8 or Q8, and Q4: matrices are quantised */
     plim_dtype kv_dtype;    /* AUTO, F32, F16, BF16 */
     plim_reader reader;
     bool low_cpu_mem_usage;
@@ -68,10 +68,20 @@ typedef struct plim_plan_options {
 
 /* How a tensor is used, which decides what it is worth in memory. */
 typedef enum plim_use {
-    PLIM_USE_ALWAYS,  /* a vector, or weights that are not run: stays */
-    PLIM_USE_BY_ROW,  /* a table of which a pass looks up a row per token */
-    PLIM_USE_IN_ORDER /* a matrix that each pass goes through from first row to last */
+    PLIM_USE_ALWAYS,   /* a vector, or weights that are not run: stays */
+    PLIM_USE_BY_ROW,   /* a table of which a pass looks up a row per token */
+    PLIM_USE_IN_ORDER, /* a matrix that each pass goes through from first row to last */
+    PLIM_USE_SCALES    /* of quants that are stored apart: wherever those are, row for row */
 } plim_use;
+
+/* What stored elements become on their way into memory. */
+typedef enum plim_change {
+    PLIM_CHANGE_NONE,
+    PLIM_CHANGE_CAST,
+    PLIM_CHANGE_QUANTISE, /* rows of floats into rows of groups, their scales behind the quants */
+    PLIM_CHANGE_TURN      /* the same of an [in, out] matrix: PLIM_GROUP stored rows become a group
+                             of each output, an extent's memory is [out][its inputs] */
+} plim_change;
 
 /* A stored tensor in memory: rows (a vector is one row), of which extents say where they are. */
 typedef struct plim_placement {
@@ -81,7 +91,13 @@ typedef struct plim_placement {
     plim_use use;
     plim_device device; /* as asked for */
     plim_dtype dtype;   /* in memory */
-    bool staged;        /* read into a ring, then cast (or copied to where it is aligned) */
+    plim_change change;
+    bool staged;     /* read into a ring, then changed (or copied to where it is aligned) */
+    uint32_t lead;   /* of scales the placement of their quants, else this one: it decides
+                        what is pinned */
+    uint32_t scales; /* of quants the placement of their scales, where those are stored
+                        apart; else PLIM_NO_SLOT */
+    uint64_t scale_row_bytes; /* stored, of those; else 0 */
     uint64_t rows, row_bytes, stored_row_bytes;
     uint64_t bytes;        /* in memory, if all of it were */
     uint64_t pinned_bytes; /* of those, what is */
@@ -122,18 +138,22 @@ typedef struct plim_read {
     uint32_t first_move, move_count;
 } plim_read;
 
-/* Elements of a staged read that belong together: cast from the slot into the run. */
+/* Elements of a staged read that belong together: changed on their way from the slot into the run.
+ * What is quantised moves in whole groups, what is turned in whole stripes of PLIM_GROUP rows. */
 typedef struct plim_move {
     uint32_t extent;
     uint32_t skip; /* bytes from the read's offset to the first element */
     uint64_t elements;
-    uint64_t run_offset; /* of the first element, in the run's memory */
+    uint64_t run_offset; /* in the run's memory: of the first element; of the whole extent where
+                            that is quantised or turned */
 } plim_move;
 
 /* A step of the schedule: rows that are read into a slot, used and dropped, in every pass. */
 typedef struct plim_tile {
     uint32_t extent, file;
     uint64_t offset, bytes; /* in the file */
+    uint32_t scales_file;   /* where the scales of these rows lie, if they are stored apart */
+    uint64_t scales_offset, scales_bytes; /* else 0 bytes */
 } plim_tile;
 
 typedef struct plim_load_plan {
@@ -159,6 +179,7 @@ typedef struct plim_load_plan {
     plim_reader stream_how;   /* DIRECT or BUFFERED */
     uint32_t ring_slots;      /* of tiles in flight or in use; 0: nothing streams */
     uint64_t ring_slot_bytes; /* a tile and the blocks around it; a multiple of 4096 */
+    unsigned ring_parts;      /* reads of a tile at most: 2 where scales are stored apart */
     uint64_t ring_cast_bytes; /* the largest tile in the run type; 0: none is cast */
     uint64_t ring_row_bytes;  /* for a single row, with the blocks around it; 0: none is needed */
 
@@ -202,11 +223,31 @@ plim_status plim_load_plan_open(plim_load_plan **out, const plim_alloc *alloc,
                                 const plim_held *held, plim_error *err);
 void plim_load_plan_close(plim_load_plan **plan);
 
-/* Where in the row buffer the row in the run type begins: behind the stored row and the blocks
- * around it. */
+/* A range of a file in memory, with the blocks around it; a multiple of PLIM_DIRECT_ALIGN. */
+static inline uint64_t plim_blocks_around(uint64_t bytes)
+{
+    return (bytes + 3 * (uint64_t)PLIM_DIRECT_ALIGN - 1) / PLIM_DIRECT_ALIGN * PLIM_DIRECT_ALIGN;
+}
+
+/* Where in the row buffer its scales begin, if they are stored apart, and the row in the run type:
+ * behind the stored row and the blocks around it. */
+static inline uint64_t plim_row_scales_offset(const plim_placement *placement)
+{
+    return plim_blocks_around(placement->stored_row_bytes);
+}
+
 static inline uint64_t plim_row_cast_offset(const plim_placement *placement)
 {
-    return (placement->stored_row_bytes + 2 * (uint64_t)PLIM_DIRECT_ALIGN + 63) & ~63ull;
+    return placement->scale_row_bytes
+               ? plim_row_scales_offset(placement) + plim_blocks_around(placement->scale_row_bytes)
+               : (placement->stored_row_bytes + 2 * (uint64_t)PLIM_DIRECT_ALIGN + 63) & ~63ull;
+}
+
+/* Elements of a stored row. */
+static inline uint64_t plim_row_elements(const plim_placement *placement, const plim_stored *stored)
+{
+    unsigned bits = plim_dtypes[stored->dtype].bits;
+    return bits ? placement->stored_row_bytes * 8 / bits : 0;
 }
 
 /* ---- between the files of this folder ---- */
@@ -242,13 +283,14 @@ plim_status plim_plan_reads(plim_load_plan *plan, const plim_stored_set *stored,
                             const plim_plan_options *options, const plim_facts *facts,
                             plim_error *err);
 
-/* Rows of a tile of this placement, at least 1. */
+/* Rows of a tile of this placement, at least 1; of one that is turned whole stripes. */
 uint64_t plim_tile_rows(const plim_placement *placement, uint64_t tile_bytes);
 
 /* Which tiles of all placements are pinned: pinned[first_tile[p] + t] for tile t of placement p;
  * a table that is looked up by row, and what must stay, is one tile. */
 typedef struct plim_pins {
-    uint32_t *first_tile; /* per placement */
+    uint32_t *first_tile; /* per placement; scales share the tiles of their quants */
+    uint32_t *tiles;      /* of each */
     uint8_t *pinned;      /* per tile */
     uint32_t tile_count;
 } plim_pins;

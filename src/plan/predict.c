@@ -146,7 +146,9 @@ static read_time stream_time(const plim_load_plan *plan, const plim_facts *facts
     for (uint32_t i = 0; i < plan->tile_count; i++) {
         const plim_tile *t = &plan->tiles[i];
         add_range(&time, facts, plan->stream_how, t->file, t->offset, t->bytes);
-        rows -= t->bytes;
+        add_range(&time, facts, plan->stream_how, t->scales_file, t->scales_offset,
+                  t->scales_bytes);
+        rows -= t->bytes + t->scales_bytes;
     }
     time.disk += (double)rows / facts->speeds.disk;
     return time;
@@ -171,7 +173,10 @@ static double token_seconds(const plim_load_plan *plan, const plim_skeleton *k,
         double speed = speeds[product_index(p->dtype)];
         if (speed <= 0)
             return 0;
-        compute += (double)p->bytes / speed;
+        uint64_t bytes = p->bytes;
+        if (p->scales != PLIM_NO_SLOT)
+            bytes += plan->placements[p->scales].bytes;
+        compute += (double)bytes / speed;
     }
     double kv_speed = s->product_out_in[product_index(plan->session.kv_dtype)];
     if (kv_speed > 0 && plan->sessions)

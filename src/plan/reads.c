@@ -86,9 +86,28 @@ static uint64_t fit(const listing *l, uint64_t at, uint64_t end, uint64_t elemen
     if (left <= room)
         return left;
     uint64_t cut = (at + room) / PLIM_DIRECT_ALIGN * PLIM_DIRECT_ALIGN;
-    if (at % element == 0 && cut > at)
+    if (PLIM_DIRECT_ALIGN % element == 0 && at % element == 0 && cut > at)
         return cut - at;
     return room - room % element;
+}
+
+/* Stored bytes that are moved together or not at all. */
+static uint64_t unit_bytes(const plim_placement *p, const plim_stored *t)
+{
+    uint64_t element = plim_dtypes[t->dtype].bits / 8;
+    if (p->change == PLIM_CHANGE_TURN)
+        return PLIM_GROUP * p->stored_row_bytes;
+    if (p->change == PLIM_CHANGE_QUANTISE)
+        return PLIM_GROUP * element;
+    return element ? element : 1; /* types of less than a byte are copied */
+}
+
+/* What `bytes` of them take in memory, where that is as far along as they are in the file. */
+static uint64_t moved_bytes(const plim_placement *p, uint64_t bytes, uint64_t elements)
+{
+    if (p->change == PLIM_CHANGE_NONE)
+        return bytes;
+    return p->change == PLIM_CHANGE_CAST ? plim_dtype_bytes(p->dtype, elements) : 0;
 }
 
 static void add_staged(listing *l, uint32_t extent)
@@ -96,11 +115,10 @@ static void add_staged(listing *l, uint32_t extent)
     const plim_extent_place *e = &l->plan->extents[extent];
     const plim_placement *p = &l->plan->placements[e->placement];
     const plim_stored *t = &l->set->tensors[p->stored];
-    uint64_t element = plim_dtypes[t->dtype].bits / 8,
+    uint64_t bits = plim_dtypes[t->dtype].bits, element = unit_bytes(p, t),
              at = t->offset + e->row * p->stored_row_bytes;
     uint64_t end = e->rows == p->rows ? t->offset + t->bytes : at + e->rows * p->stored_row_bytes;
     uint64_t to = e->offset;
-    element = element ? element : 1; /* types of less than a byte are copied */
     while (at < end) {
         const plim_read *o = &l->open;
         bool goes_on = o->bytes && o->file == t->file && at >= o->offset + o->bytes &&
@@ -119,7 +137,7 @@ static void add_staged(listing *l, uint32_t extent)
                                   .how = choose_way(l, t->file, at),
                                   .offset = at,
                                   .first_move = (uint32_t)l->move_count};
-        uint64_t elements = bytes / element;
+        uint64_t elements = bits < 8 ? bytes : bytes * 8 / bits;
         if (l->moves)
             l->moves[l->move_count] =
                 (plim_move){extent, (uint32_t)(at - l->open.offset), elements, to};
@@ -127,7 +145,7 @@ static void add_staged(listing *l, uint32_t extent)
         l->open.move_count++;
         l->open.bytes = at + bytes - l->open.offset;
         at += bytes;
-        to += p->dtype == t->dtype ? bytes : elements * (plim_dtypes[p->dtype].bits / 8);
+        to += moved_bytes(p, bytes, elements);
     }
 }
 
@@ -201,7 +219,7 @@ static plim_reader stream_way(const listing *l)
         plim_reader way = choose_way(l, t->file, t->offset);
         const plim_file_facts *f = l->facts->files ? &l->facts->files[t->file] : NULL;
         all += t->bytes;
-        warm += way == PLIM_READER_BUFFERED ? t->bytes : 0;
+        warm += way == PLIM_READER_BUFFERED ? t->bytes : 0; /* scales lie beside it, and are few */
         direct = direct && f && f->direct;
     }
     if (!all)

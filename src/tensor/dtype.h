@@ -27,6 +27,13 @@ static inline uint64_t plim_dtype_bytes(plim_dtype dtype, uint64_t n)
     return row->group ? n / row->group * row->group_bytes : n * row->bits / 8;
 }
 
+/* The same of the quants of a group format alone: each group is followed by an f16 scale. */
+static inline uint64_t plim_dtype_quant_bytes(plim_dtype dtype, uint64_t n)
+{
+    const plim_dtype_row *row = &plim_dtypes[dtype];
+    return row->group ? n / row->group * (row->group_bytes - 2u) : 0;
+}
+
 /* From safetensors' name; PLIM_AUTO when unknown. */
 plim_dtype plim_dtype_from_name(const char *name, size_t bytes);
 

@@ -118,6 +118,9 @@ static void plan_tensor(rig *r, const rig_setup *setup, uint32_t i)
                           .form = PLIM_FORM_STREAMED,
                           .use = spec->tile_rows ? PLIM_USE_IN_ORDER : PLIM_USE_BY_ROW,
                           .dtype = spec->run,
+                          .change = spec->stored != spec->run ? PLIM_CHANGE_CAST : PLIM_CHANGE_NONE,
+                          .lead = i,
+                          .scales = PLIM_NO_SLOT,
                           .staged = spec->stored != spec->run ||
                                     t->offset % plim_dtypes[spec->run].align != 0,
                           .rows = spec->rows,
@@ -137,16 +140,17 @@ static void plan_tensor(rig *r, const rig_setup *setup, uint32_t i)
     for (uint64_t row = 0; spec->tile_rows && row < p->rows; row += spec->tile_rows) {
         uint64_t rows = p->rows - row < spec->tile_rows ? p->rows - row : spec->tile_rows;
         plim_tile *tile = &r->tiles[plan->tile_count];
-        *tile = (plim_tile){plan->extent_count, t->file, t->offset + row * p->stored_row_bytes,
-                            rows * p->stored_row_bytes};
+        *tile = (plim_tile){.extent = plan->extent_count,
+                            .file = t->file,
+                            .offset = t->offset + row * p->stored_row_bytes,
+                            .bytes = rows * p->stored_row_bytes};
         r->extents[plan->extent_count++] = (plim_extent_place){.placement = i,
                                                                .form = PLIM_FORM_STREAMED,
                                                                .row = row,
                                                                .rows = rows,
                                                                .tile = plan->tile_count++};
         assert_in_range(plan->tile_count, 1, RIG_TILES);
-        uint64_t blocks = (tile->offset % 4096 + tile->bytes + 4095) / 4096 * 4096;
-        plan->ring_slot_bytes = largest(plan->ring_slot_bytes, blocks);
+        plan->ring_slot_bytes = largest(plan->ring_slot_bytes, plim_blocks_around(tile->bytes));
         if (p->staged)
             plan->ring_cast_bytes = largest(plan->ring_cast_bytes, rows * p->row_bytes);
     }
@@ -183,6 +187,7 @@ void rig_make(rig *r, const rig_setup *setup)
     if (r->plan.head_tile == UINT32_MAX)
         r->plan.head_tile = r->plan.tile_count;
     r->plan.ring_slots = setup->slots;
+    r->plan.ring_parts = 1;
     r->job = (plim_load_job){.ledger = r->ledger,
                              .pool = r->pool,
                              .kernels = &r->kernels,
@@ -263,8 +268,8 @@ plim_status rig_pass(rig *r, unsigned rounds, const atomic_bool *cancel, uint32_
     if (status)
         return status;
     for (; i < n && !status; i++) {
-        const void *data = &data;
-        status = plim_stream_tile(r->stream, order[i], &data, err);
+        const void *data = &data, *scales;
+        status = plim_stream_tile(r->stream, order[i], &data, &scales, err);
         if (status) {
             assert_null(data);
             break;

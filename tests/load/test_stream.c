@@ -180,8 +180,8 @@ static void test_rows_alone(void **state)
                 ok(plim_stream_begin(r.stream, pass, NULL, &err), &err);
                 for (uint32_t p = 0; p < 4; p++)
                     for (uint64_t row = r.placements[p].rows; row-- > 0;) {
-                        const void *data;
-                        ok(plim_stream_row(r.stream, p, row, &data, &err), &err);
+                        const void *data, *scales;
+                        ok(plim_stream_row(r.stream, p, row, &data, &scales, &err), &err);
                         rig_compare_row(&r, p, row, data);
                         used += r.placements[p].stored_row_bytes;
                     }
@@ -211,11 +211,11 @@ static void test_rows_between_tiles(void **state)
                 uint32_t sequence[4 * RIG_TILES], n = rig_sequence(&r, pass, sequence);
                 ok(plim_stream_begin(r.stream, pass, NULL, &err), &err);
                 for (uint32_t i = 0; i < n; i++) {
-                    const void *row, *tile;
-                    ok(plim_stream_row(r.stream, 0, i % 50, &row, &err), &err);
-                    ok(plim_stream_tile(r.stream, sequence[i], &tile, &err), &err);
+                    const void *row, *tile, *scales;
+                    ok(plim_stream_row(r.stream, 0, i % 50, &row, &scales, &err), &err);
+                    ok(plim_stream_tile(r.stream, sequence[i], &tile, &scales, &err), &err);
                     rig_compare_row(&r, 0, i % 50, row);
-                    ok(plim_stream_row(r.stream, 0, (i + 7) % 50, &row, &err), &err);
+                    ok(plim_stream_row(r.stream, 0, (i + 7) % 50, &row, &scales, &err), &err);
                     rig_compare(&r, sequence[i], tile);
                     rig_compare_row(&r, 0, (i + 7) % 50, row);
                     plim_stream_release(r.stream, sequence[i]);
@@ -243,8 +243,8 @@ static void test_early_end(void **state)
             for (int said_ok = 0; said_ok < 2; said_ok++) {
                 ok(plim_stream_begin(r.stream, 1, NULL, &err), &err);
                 for (uint32_t i = 0; i < stop; i++) {
-                    const void *data;
-                    ok(plim_stream_tile(r.stream, i, &data, &err), &err);
+                    const void *data, *scales;
+                    ok(plim_stream_tile(r.stream, i, &data, &scales, &err), &err);
                     rig_compare(&r, i, data);
                     plim_stream_release(r.stream, i);
                 }
@@ -262,13 +262,13 @@ static void test_reads_ahead(void **state)
     (void)state;
     rig r;
     plim_error err;
-    const void *data;
+    const void *data, *scales;
     rig_open(&r, &(rig_setup){MIXED, .slots = 3, .how = PLIM_READER_DIRECT});
     assert_int_equal(atomic_load(&queue_fault.submits), 0);
     ok(plim_stream_begin(r.stream, 0, NULL, &err), &err);
     assert_int_equal(atomic_load(&queue_fault.submits), 3);
     for (uint32_t i = 0; i < r.plan.head_tile; i++) {
-        ok(plim_stream_tile(r.stream, i, &data, &err), &err);
+        ok(plim_stream_tile(r.stream, i, &data, &scales, &err), &err);
         bool staged = r.placements[r.extents[r.tiles[i].extent].placement].staged;
         assert_int_equal(atomic_load(&queue_fault.submits), 3 + i + staged);
         plim_stream_release(r.stream, i);
@@ -292,9 +292,9 @@ static void test_memory(void **state)
     rig_open(&r, &(rig_setup){MIXED, .slots = 3, .how = PLIM_READER_DIRECT});
     uint64_t opened = rig_held(&r);
     rig_good_pass(&r, 1);
-    const void *data;
+    const void *data, *scales;
     ok(plim_stream_begin(r.stream, 0, NULL, &err), &err);
-    ok(plim_stream_row(r.stream, 0, 3, &data, &err), &err);
+    ok(plim_stream_row(r.stream, 0, 3, &data, &scales, &err), &err);
     plim_stream_end(r.stream, false);
     plim_ledger_read(r.ledger, &memory);
     assert_int_equal(memory.total.now, opened); /* passes allocate nothing */
@@ -353,25 +353,28 @@ static void test_out_of_order(void **state)
 #ifdef NDEBUG
     rig r;
     plim_error err;
-    const void *data;
+    const void *data, *scales;
     rig_open(&r, &(rig_setup){MIXED, .slots = 3, .how = PLIM_READER_DIRECT});
-    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &err), PLIM_E_USAGE); /* no pass */
+    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &scales, &err),
+                     PLIM_E_USAGE); /* no pass */
     ok(plim_stream_begin(r.stream, 0, NULL, &err), &err);
-    assert_int_equal(plim_stream_tile(r.stream, 1, &data, &err), PLIM_E_USAGE);
+    assert_int_equal(plim_stream_tile(r.stream, 1, &data, &scales, &err), PLIM_E_USAGE);
     assert_null(data);
-    ok(plim_stream_tile(r.stream, 0, &data, &err), &err);
-    assert_int_equal(plim_stream_tile(r.stream, 1, &data, &err), PLIM_E_USAGE); /* 0 is held */
+    ok(plim_stream_tile(r.stream, 0, &data, &scales, &err), &err);
+    assert_int_equal(plim_stream_tile(r.stream, 1, &data, &scales, &err),
+                     PLIM_E_USAGE); /* 0 is held */
     plim_stream_release(r.stream, 0);
-    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &err), PLIM_E_USAGE);
-    assert_int_equal(plim_stream_row(r.stream, 0, 50, &data, &err), PLIM_E_USAGE);
+    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &scales, &err), PLIM_E_USAGE);
+    assert_int_equal(plim_stream_row(r.stream, 0, 50, &data, &scales, &err), PLIM_E_USAGE);
     for (uint32_t i = 1; i < r.plan.head_tile; i++) {
-        ok(plim_stream_tile(r.stream, i, &data, &err), &err);
+        ok(plim_stream_tile(r.stream, i, &data, &scales, &err), &err);
         rig_compare(&r, i, data);
         plim_stream_release(r.stream, i);
     }
     /* neither the head that was not announced nor the next pass */
-    assert_int_equal(plim_stream_tile(r.stream, r.plan.head_tile, &data, &err), PLIM_E_USAGE);
-    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &err), PLIM_E_USAGE);
+    assert_int_equal(plim_stream_tile(r.stream, r.plan.head_tile, &data, &scales, &err),
+                     PLIM_E_USAGE);
+    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &scales, &err), PLIM_E_USAGE);
     plim_stream_end(r.stream, true);
     rig_good_pass(&r, 1);
     rig_close(&r);

@@ -116,13 +116,13 @@ static void test_lasting_error(void **state)
         }
         /* asked for again: the same answer */
         ok(plim_stream_begin(r.stream, 1, NULL, &err), &err);
-        const void *data;
+        const void *data, *scales;
         for (uint32_t i = 0; i < tile; i++) {
-            ok(plim_stream_tile(r.stream, i, &data, &err), &err);
+            ok(plim_stream_tile(r.stream, i, &data, &scales, &err), &err);
             plim_stream_release(r.stream, i);
         }
         for (int again = 0; again < 2; again++) {
-            status = plim_stream_tile(r.stream, tile, &data, &err);
+            status = plim_stream_tile(r.stream, tile, &data, &scales, &err);
             expect_read_error(&r, tile, status, PLIM_E_IO, &err);
             assert_null(data);
         }
@@ -153,14 +153,14 @@ static void test_queue_fails(void **state)
     (void)state;
     rig r;
     plim_error err;
-    const void *data;
+    const void *data, *scales;
     rig_setup setup = small(2);
     rig_open(&r, &setup);
     atomic_store(&queue_fault.stall, true); /* so that nothing is there yet */
     ok(plim_stream_begin(r.stream, 1, NULL, &err), &err);
     atomic_store(&queue_fault.break_times, 1);
     atomic_store(&queue_fault.stall, false);
-    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &err), PLIM_E_IO);
+    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &scales, &err), PLIM_E_IO);
     assert_non_null(strstr(err.message, "the queue broke"));
     plim_stream_end(r.stream, false);
     atomic_store(&queue_fault.break_times, 1); /* and while it is emptied for the next pass */
@@ -174,7 +174,7 @@ static void test_row_error(void **state)
     (void)state;
     rig r;
     plim_error err;
-    const void *data;
+    const void *data, *scales;
     rig_setup setup = small(2);
     rig_open(&r, &setup);
     const plim_stored *t = &r.stored->tensors[r.placements[0].stored];
@@ -183,15 +183,15 @@ static void test_row_error(void **state)
         ok(plim_stream_begin(r.stream, 1, NULL, &err), &err);
         atomic_store(&queue_fault.fail_offset, t->offset + 7 * 96 * 4);
         atomic_store(ways[way], 1);
-        assert_int_equal(plim_stream_row(r.stream, 0, 7, &data, &err), PLIM_E_IO);
+        assert_int_equal(plim_stream_row(r.stream, 0, 7, &data, &scales, &err), PLIM_E_IO);
         assert_null(data);
         assert_string_equal(err.tensor, "e");
         assert_int_equal(err.offset, t->offset + 7 * 96 * 4);
         assert_string_equal(err.file, r.path[0]);
-        ok(plim_stream_row(r.stream, 0, 7, &data, &err), &err);
+        ok(plim_stream_row(r.stream, 0, 7, &data, &scales, &err), &err);
         rig_compare_row(&r, 0, 7, data);
         for (uint32_t i = 0; i < r.plan.tile_count; i++) { /* the tiles do not suffer */
-            ok(plim_stream_tile(r.stream, i, &data, &err), &err);
+            ok(plim_stream_tile(r.stream, i, &data, &scales, &err), &err);
             rig_compare(&r, i, data);
             plim_stream_release(r.stream, i);
         }
@@ -279,11 +279,11 @@ static void test_changed_in_a_pass(void **state)
                 usleep(20000);
                 ok(plim_stream_begin(r.stream, 1, NULL, &err), &err);
                 plim_status status = PLIM_OK;
-                const void *data;
+                const void *data, *scales;
                 for (uint32_t i = 0; i < r.plan.tile_count && !status; i++) {
                     if (i == when)
                         changes[c](&r, 0);
-                    status = plim_stream_tile(r.stream, i, &data, &err);
+                    status = plim_stream_tile(r.stream, i, &data, &scales, &err);
                     if (!status) {
                         rig_compare(&r, i, data);
                         plim_stream_release(r.stream, i);
@@ -292,7 +292,8 @@ static void test_changed_in_a_pass(void **state)
                 assert_int_equal(status, PLIM_E_CHANGED); /* the head is in that file too */
                 assert_string_equal(err.file, r.path[0]);
                 assert_true(err.tensor[0] == 'd' || err.tensor[0] == 'h');
-                assert_int_equal(plim_stream_row(r.stream, 0, 1, &data, &err), PLIM_E_CHANGED);
+                assert_int_equal(plim_stream_row(r.stream, 0, 1, &data, &scales, &err),
+                                 PLIM_E_CHANGED);
                 assert_string_equal(err.tensor, "e");
                 plim_stream_end(r.stream, false);
                 rig_close(&r);
@@ -359,7 +360,7 @@ static void test_cancel(void **state)
     (void)state;
     rig r;
     plim_error err;
-    const void *data;
+    const void *data, *scales;
     canceller c;
     rig_setup setup = small(3);
     rig_open(&r, &setup);
@@ -371,7 +372,7 @@ static void test_cancel(void **state)
     atomic_store(&queue_fault.stall, true); /* while a tile is waited for */
     cancel_begin(&c);
     ok(plim_stream_begin(r.stream, 1, &c.cancel, &err), &err);
-    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &err), PLIM_E_CANCELLED);
+    assert_int_equal(plim_stream_tile(r.stream, 0, &data, &scales, &err), PLIM_E_CANCELLED);
     cancel_end(&c);
     assert_true(plim_stream_read_stats(r.stream).wait_seconds > 0.03);
     plim_stream_end(r.stream, false);
@@ -385,17 +386,17 @@ static void test_cancel(void **state)
 
     cancel_begin(&c); /* while a row is waited for; the row comes later */
     ok(plim_stream_begin(r.stream, 1, &c.cancel, &err), &err);
-    ok(plim_stream_tile(r.stream, 0, &data, &err), &err);
+    ok(plim_stream_tile(r.stream, 0, &data, &scales, &err), &err);
     plim_stream_release(r.stream, 0);
     atomic_store(&queue_fault.stall, true);
-    assert_int_equal(plim_stream_row(r.stream, 0, 3, &data, &err), PLIM_E_CANCELLED);
+    assert_int_equal(plim_stream_row(r.stream, 0, 3, &data, &scales, &err), PLIM_E_CANCELLED);
     cancel_end(&c);
     atomic_store(&queue_fault.stall, false);
     atomic_store(&c.cancel, false);
-    ok(plim_stream_row(r.stream, 0, 4, &data, &err), &err);
+    ok(plim_stream_row(r.stream, 0, 4, &data, &scales, &err), &err);
     rig_compare_row(&r, 0, 4, data);
     atomic_store(&c.cancel, true); /* with tiles that are ready */
-    assert_int_equal(plim_stream_tile(r.stream, 1, &data, &err), PLIM_E_CANCELLED);
+    assert_int_equal(plim_stream_tile(r.stream, 1, &data, &scales, &err), PLIM_E_CANCELLED);
     plim_stream_end(r.stream, false);
     rig_good_pass(&r, 1);
     rig_close(&r);
@@ -470,10 +471,10 @@ static void *make_passes(void *arg)
         plim_error err;
         unsigned rounds = (p->seed + i) % 4;
         if ((p->seed + i) % 7 == 6) { /* given up after three tiles */
-            const void *data;
+            const void *data, *scales;
             p->bad += plim_stream_begin(p->r->stream, rounds, NULL, &err) != PLIM_OK;
             for (uint32_t t = 0; t < 3; t++) {
-                p->bad += plim_stream_tile(p->r->stream, t, &data, &err) != PLIM_OK;
+                p->bad += plim_stream_tile(p->r->stream, t, &data, &scales, &err) != PLIM_OK;
                 plim_stream_release(p->r->stream, t);
                 p->bytes += p->r->tiles[t].bytes;
             }

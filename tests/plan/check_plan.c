@@ -94,6 +94,9 @@ static void check_places(const made *m, const plim_load_plan *plan, uint64_t *en
         else if (!r->staged)
             assert_int_equal(e->offset % PLIM_DIRECT_ALIGN, s.at % PLIM_DIRECT_ALIGN);
         assert_int_equal(r->staged, s.p->staged);
+        bool packed = plim_dtypes[s.p->dtype].group && s.p->change == PLIM_CHANGE_NONE;
+        if (packed) /* bytes */
+            continue;
         if (s.bytes && e->form == PLIM_FORM_MAPPED)
             assert_int_equal(s.at % plim_dtypes[s.t->dtype].align, 0);
         else if (s.bytes)
@@ -216,14 +219,20 @@ static void check_moves(const made *m, const plim_load_plan *plan)
         assert_true(seen[j] > 0);
         const plim_read *r = &plan->reads[seen[j] - 1];
         unsigned from = plim_dtypes[s.t->dtype].bits, to = plim_dtypes[s.p->dtype].bits;
+        bool groups = s.p->change >= PLIM_CHANGE_QUANTISE;
         uint64_t bytes = v->elements * (from < 8 ? 1 : from / 8); /* below a byte: bytes */
         assert_true(v->elements > 0);
         assert_int_equal(r->run, e->run);
         assert_int_equal(r->offset + v->skip, s.at + done[v->extent]); /* in order, whole */
         assert_true(v->skip + bytes <= r->bytes);
-        assert_int_equal(
-            v->run_offset,
-            e->offset + (from == to ? done[v->extent] : done[v->extent] / (from / 8) * (to / 8)));
+        if (groups) {
+            uint64_t row = s.p->change == PLIM_CHANGE_TURN ? plim_row_elements(s.p, s.t) : 1;
+            assert_int_equal(v->elements % (PLIM_GROUP * row), 0);
+        }
+        assert_int_equal(v->run_offset,
+                         e->offset + (groups       ? 0
+                                      : from == to ? done[v->extent]
+                                                   : done[v->extent] / (from / 8) * (to / 8)));
         done[v->extent] += bytes;
     }
     for (uint32_t i = 0; i < plan->extent_count; i++) {
@@ -250,6 +259,27 @@ static void check_tile(const made *m, const plim_load_plan *plan, uint32_t i)
     assert_true(up(tile->offset % PLIM_DIRECT_ALIGN + tile->bytes) <= plan->ring_slot_bytes);
     if (s.p->staged)
         assert_true(s.memory <= plan->ring_cast_bytes);
+    if (s.p->change == PLIM_CHANGE_TURN)
+        assert_true(e->row % PLIM_GROUP == 0 && e->rows % PLIM_GROUP == 0);
+    assert_int_equal(tile->scales_bytes > 0, s.p->scales != PLIM_NO_SLOT);
+    if (s.p->scales == PLIM_NO_SLOT)
+        return;
+    /* the scales of the same rows */
+    const plim_placement *q = &plan->placements[s.p->scales];
+    const plim_extent_place *o = &plan->extents[q->first_extent + tile->extent - s.p->first_extent];
+    span t = span_of(m, plan, o);
+    assert_int_equal(o->row, e->row);
+    assert_int_equal(o->rows, e->rows);
+    assert_int_equal(o->tile, i);
+    assert_int_equal(o->form, PLIM_FORM_STREAMED);
+    assert_int_equal(tile->scales_file, t.t->file);
+    assert_int_equal(tile->scales_offset, t.at);
+    assert_int_equal(tile->scales_bytes, t.bytes);
+    assert_int_equal(plan->ring_parts, 2);
+    assert_true(plim_blocks_around(tile->bytes) + plim_blocks_around(tile->scales_bytes) <=
+                plan->ring_slot_bytes);
+    if (q->staged)
+        assert_true(t.memory <= plan->ring_cast_bytes);
 }
 
 /* Every tile once, slot by slot and row by row, the output head last. */
@@ -265,7 +295,7 @@ static void check_schedule(const made *m, const plim_load_plan *plan)
         if (role == PLIM_ROLE_HEAD)
             head = next;
         if (table && p->form == PLIM_FORM_STREAMED) {
-            bytes += p->stored_row_bytes;
+            bytes += p->stored_row_bytes + p->scale_row_bytes;
             assert_true(plan->ring_row_bytes >= up(p->stored_row_bytes) + PLIM_DIRECT_ALIGN);
         }
         for (uint32_t j = 0; j < p->extent_count && !table; j++) {
@@ -274,7 +304,8 @@ static void check_schedule(const made *m, const plim_load_plan *plan)
                 continue;
             assert_int_equal(e->tile, next);
             check_tile(m, plan, next);
-            bytes += plan->tiles[next++].bytes;
+            bytes += plan->tiles[next].bytes + plan->tiles[next].scales_bytes;
+            next++;
         }
     }
     assert_int_equal(next, plan->tile_count);
@@ -347,13 +378,15 @@ static void check_same_tables(const plim_load_plan *a, const plim_load_plan *b)
     }
     for (uint32_t i = 0; i < a->tile_count; i++) {
         SAME(tiles[i].extent), SAME(tiles[i].file), SAME(tiles[i].offset), SAME(tiles[i].bytes);
+        SAME(tiles[i].scales_file), SAME(tiles[i].scales_offset), SAME(tiles[i].scales_bytes);
     }
 }
 
 void check_same(const plim_load_plan *a, const plim_load_plan *b)
 {
     SAME(placement_count), SAME(extent_count), SAME(run_count), SAME(read_count);
-    SAME(move_count), SAME(tile_count), SAME(head_tile), SAME(stream_how), SAME(ring_slots);
+    SAME(move_count), SAME(tile_count), SAME(head_tile), SAME(stream_how), SAME(ring_slots),
+        SAME(ring_parts);
     SAME(ring_slot_bytes), SAME(ring_cast_bytes), SAME(ring_row_bytes), SAME(dtype);
     SAME(session.context), SAME(session.chunk), SAME(session.kv_dtype), SAME(reader);
     SAME(staging_slots), SAME(load_threads), SAME(load_depth), SAME(table_bytes), SAME(fits);

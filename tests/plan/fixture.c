@@ -64,12 +64,27 @@ static void open_skeleton(made *m, const char *config)
     temp_close(&folder);
 }
 
+/* The scales of a packed matrix, at *at of a file. */
+static void add_scales(made *m, const plim_slot *slot, const lying *how, uint32_t file,
+                       uint64_t *at)
+{
+    plim_stored t = {.name = slot->name,
+                     .dtype = how->scales,
+                     .shape = slot->shape,
+                     .file = file,
+                     .offset = *at};
+    t.shape.dim[1] /= PLIM_GROUP;
+    must(plim_shape_bytes(&t.shape, t.dtype, &t.bytes), "too large");
+    *at += t.bytes + how->gap;
+    m->set.tensors[m->set.tensor_count++] = t;
+}
+
 made *make_model(const char *config, const lying *how)
 {
     made *m = zeroed(1, sizeof *m);
     open_skeleton(m, config);
     plim_skeleton *k = m->skeleton;
-    m->set.tensors = zeroed(k->slot_count, sizeof *m->set.tensors);
+    m->set.tensors = zeroed(2 * (size_t)k->slot_count, sizeof *m->set.tensors);
     m->set.files = zeroed(k->slot_count, sizeof *m->set.files);
     uint64_t at = 64 + how->shift;
     uint32_t file = 0;
@@ -80,7 +95,14 @@ made *make_model(const char *config, const lying *how)
             continue;
         plim_dtype dtype = how->dtypes ? how->dtypes[n % how->dtype_count] : how->dtype;
         plim_stored t = {.name = slot->name, .dtype = dtype, .shape = slot->shape, .file = file};
-        must(plim_shape_bytes(&t.shape, dtype, &t.bytes), "too large");
+        if (how->packed && slot->role > PLIM_ROLE_LAST_GLOBAL && slot->shape.rank == 2) {
+            t.dtype = PLIM_I32;
+            t.shape.dim[1] /= how->packed == PLIM_Q4 ? 8 : 4;
+            slot->packed = how->packed;
+            slot->scales = (uint32_t)m->set.tensor_count;
+            add_scales(m, slot, how, file, &at);
+        }
+        must(plim_shape_bytes(&t.shape, t.dtype, &t.bytes), "too large");
         t.offset = at;
         at += t.bytes + how->gap;
         slot->stored = (uint32_t)m->set.tensor_count;

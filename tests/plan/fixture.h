@@ -27,6 +27,8 @@ typedef struct lying {
     uint64_t shift, gap;  /* before the first; between two */
     uint64_t shard_bytes; /* a new file when one has so many; 0: one file */
     bool backwards;       /* in the order of the file */
+    plim_dtype packed;    /* Q8 or Q4: matrices of layers, as compressed-tensors packs them */
+    plim_dtype scales;    /* their type */
 } lying;
 
 extern const char *const config_gpt2_medium,

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What stored elements become on their way into memory: other types, groups of quants, groups of
+ * turned matrices.  Used by the load and by the stream, so that both give the same bits. */
+#ifndef PLIM_LOAD_POUR_H
+#define PLIM_LOAD_POUR_H
+
+#include "kernels/kernels.h"
+#include "plan/plan.h"
+
+/* Rows of one placement that lie together in memory: an extent, a tile, a row. */
+typedef struct plim_pour {
+    const plim_kernels *kernels;
+    plim_change change;
+    plim_dtype from, to;
+    uint64_t rows, cols; /* as stored, of the extent */
+    char *dst;           /* its memory */
+} plim_pour;
+
+/* UNSUP where the kernels can't do it: checked before anything moves. */
+plim_status plim_pour_check(const plim_kernels *kernels, const plim_placement *placement,
+                            const plim_stored *stored, plim_error *err);
+
+/* Elements that come together: [first, first + count) of the extent, row by row.  What is quantised
+ * comes in whole groups, what is turned in whole stripes of PLIM_GROUP rows.  They are cut into
+ * tasks, each some 20 us, which may run at once. */
+typedef struct plim_pour_piece {
+    const void *src;
+    uint64_t first, count;
+} plim_pour_piece;
+unsigned plim_pour_tasks(const plim_pour *pour, const plim_pour_piece *piece);
+void plim_pour_task(const plim_pour *pour, const plim_pour_piece *piece, unsigned task);
+
+/* All of them, one after the other. */
+void plim_pour_all(const plim_pour *pour, const plim_pour_piece *piece);
+
+/* How the memory of an extent of groups is laid out: bytes from one row (of a turned one: from one
+ * output) to the next, and where in it the scales begin. */
+typedef struct plim_group_rows {
+    size_t row_bytes, scales_at;
+} plim_group_rows;
+plim_group_rows plim_group_rows_of(plim_dtype dtype, plim_change change, uint64_t rows,
+                                   uint64_t cols);
+
+#endif
