@@ -39,7 +39,8 @@ typedef struct queries {
     size_t low[QUERY_MOST], high[QUERY_MOST]; /* positions, both included */
     float *sums[QUERY_MOST];                  /* f32 [head_dim] */
     float largest[QUERY_MOST];
-    float total[QUERY_MOST], shrink[QUERY_MOST], added[QUERY_MOST];
+    float shrink[QUERY_MOST];
+    float total[QUERY_MOST][VL], added[QUERY_MOST][VL]; /* weights: all, and of one block */
     float score[QUERY_MOST][KEY_BLOCK];
     float part[QUERY_FLOATS + 2 * QUERY_MOST];
     float panel[PANEL_FLOATS] __attribute__((aligned(LINE_BYTES)));
@@ -121,53 +122,60 @@ SIMD_INLINE void score_queries(queries *b, size_t i, size_t rows, const char *k,
 
 /* ---- weights ---- */
 
-/* Scores of query i to weights relative to the largest up to now.  low..high: the places it sees.
- * Leaves the logarithm of what its sums shrink by, and the sum of its weights. */
-SIMD_INLINE void weigh(queries *b, size_t i, size_t low, size_t high, float scale)
+/* Scores of query i to weights relative to the largest up to now, and their sums lane by lane.
+ * low..high: the places it sees.  Leaves the logarithm of what its sums shrink by. */
+SIMD_INLINE void weigh(queries *b, size_t i, size_t low, size_t high, vf scale)
 {
+    enum { VECTORS = KEY_BLOCK / VL };
     float *score = b->score[i];
-    vf top = vf_set1(b->largest[i]), by = vf_set1(scale), sum = vf_zero();
-    for (size_t t = 0; t < KEY_BLOCK; t += VL)
-        vf_store(score + t, vf_mul(vf_load(score + t), by));
-    for (size_t t = 0; t < low; t++)
-        score[t] = -INFINITY;
-    for (size_t t = high; t < KEY_BLOCK; t++)
-        score[t] = -INFINITY;
-    for (size_t t = 0; t < KEY_BLOCK; t += VL)
-        top = vf_max(vf_load(score + t), top); /* a NaN is passed over, and spoils the sum below */
+    vf x[VECTORS], top = vf_set1(b->largest[i]), sum = vf_zero();
+#pragma GCC unroll 16
+    for (size_t j = 0; j < VECTORS; j++)
+        x[j] = vf_mul(vf_load(score + j * VL), scale);
+    if (low > 0 || high < KEY_BLOCK) {
+        for (size_t j = 0; j < VECTORS; j++)
+            vf_store(score + j * VL, x[j]);
+        for (size_t t = 0; t < low; t++)
+            score[t] = -INFINITY;
+        for (size_t t = high; t < KEY_BLOCK; t++)
+            score[t] = -INFINITY;
+        for (size_t j = 0; j < VECTORS; j++)
+            x[j] = vf_load(score + j * VL);
+    }
+#pragma GCC unroll 16
+    for (size_t j = 0; j < VECTORS; j++)
+        top = vf_max(x[j], top); /* a NaN is passed over, and spoils the sum below */
     float now = vf_largest(top), shift = now == -INFINITY ? 0.0f : now;
-    for (size_t t = 0; t < KEY_BLOCK; t += VL) {
-        vf weight = vf_exp(vf_sub(vf_load(score + t), vf_set1(shift)));
-        vf_store(score + t, weight);
+    b->shrink[i] = b->largest[i] - shift;
+    b->largest[i] = now;
+    top = vf_set1(shift);
+#pragma GCC unroll 16
+    for (size_t j = 0; j < VECTORS; j++) {
+        vf weight = vf_exp(vf_sub(x[j], top));
+        vf_store(score + j * VL, weight);
         sum = vf_add(sum, weight);
     }
-    b->shrink[i] = b->largest[i] - shift;
-    b->added[i] = vf_sum(sum);
-    b->largest[i] = now;
+    vf_store(b->added[i], sum);
 }
 
 /* Weights of queries [from, to) in the block from `start` on. */
 static void weigh_queries(queries *b, size_t from, size_t to, size_t start, float scale)
 {
+    vf by = vf_set1(scale);
     for (size_t i = from; i < to; i++) {
         size_t low = b->low[i] > start ? b->low[i] - start : 0;
-        weigh(b, i, low, smaller(b->high[i] - start + 1, KEY_BLOCK), scale);
+        weigh(b, i, low, smaller(b->high[i] - start + 1, KEY_BLOCK), by);
     }
     for (size_t i = from; i < to; i += VL) {
         size_t n = smaller(VL, to - i);
-        bool whole = n == VL;
-        vf shrink = vf_exp(whole ? vf_load(b->shrink + i) : vf_load_tail(b->shrink + i, n));
-        vf added = whole ? vf_load(b->added + i) : vf_load_tail(b->added + i, n);
-        vf total = whole ? vf_load(b->total + i) : vf_load_tail(b->total + i, n);
-        total = vf_fma(total, shrink, added);
-        if (whole) {
-            vf_store(b->shrink + i, shrink);
-            vf_store(b->total + i, total);
-        } else {
-            vf_store_tail(b->shrink + i, shrink, n);
-            vf_store_tail(b->total + i, total, n);
-        }
+        if (n == VL)
+            vf_store(b->shrink + i, vf_exp(vf_load(b->shrink + i)));
+        else
+            vf_store_tail(b->shrink + i, vf_exp(vf_load_tail(b->shrink + i, n)), n);
     }
+    for (size_t i = from; i < to; i++)
+        vf_store(b->total[i],
+                 vf_fma(vf_load(b->total[i]), vf_set1(b->shrink[i]), vf_load(b->added[i])));
 }
 
 /* ---- values ---- */
@@ -398,20 +406,21 @@ SIMD_INLINE bool enter_span(const plim_attention *a, queries *b, size_t i, size_
         b->sums[i] = b->first[i] >= begin ? b->y[i] : b->part + i * (a->head_dim + 2);
     memset(b->sums[i], 0, a->head_dim * sizeof(float));
     b->largest[i] = -INFINITY;
-    b->total[i] = 0.0f;
+    vf_store(b->total[i], vf_zero());
     return true;
 }
 
 /* And what becomes of them. */
 SIMD_INLINE void leave_span(const plim_attention *a, queries *b, size_t i)
 {
+    float total = vf_sum(vf_load(b->total[i]));
     if (b->sums[i] == b->y[i]) {
         b->all_largest[i] = b->largest[i];
-        b->all_total[i] = b->total[i];
+        b->all_total[i] = total;
         return;
     }
     b->sums[i][a->head_dim] = b->largest[i];
-    b->sums[i][a->head_dim + 1] = b->total[i];
+    b->sums[i][a->head_dim + 1] = total;
     if (!a->parts)
         plim_attention_merge(b->y[i], &b->all_largest[i], &b->all_total[i], b->sums[i],
                              a->head_dim);
