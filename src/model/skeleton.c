@@ -244,6 +244,9 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
     vec = vec > spec->hidden ? vec : spec->hidden;
     uint64_t wide = spec->hidden > q ? spec->hidden : q;
     out->logit_rows = rows < PLIM_LOGIT_ROWS ? (uint32_t)rows : PLIM_LOGIT_ROWS;
+    out->spans = (size->context + PLIM_SPAN - 1) / PLIM_SPAN;
+    out->part_rows = out->spans < 2 ? 0 : rows < PLIM_PART_ROWS ? (uint32_t)rows : PLIM_PART_ROWS;
+    uint64_t part = (uint64_t)spec->heads * (spec->head_dim + 2); /* < 2^43 */
     bool ok = place(&cursor, rows, spec->hidden, &out->x) &&
               place(&cursor, rows, spec->hidden, &out->h) &&
               place(&cursor, rows, q + 2 * kv, &out->qkv) && place(&cursor, rows, q, &out->attn) &&
@@ -254,10 +257,13 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
               place(&cursor, rows, spec->rope.half, &out->sin) &&
               place(&cursor, 1, vec, &out->vec) && place(&cursor, 1, vec, &out->vec2) &&
               place(&cursor, out->logit_rows, spec->hidden, &out->head) &&
-              place(&cursor, out->logit_rows, spec->vocab, &out->logits);
+              place(&cursor, out->logit_rows, spec->vocab, &out->logits) &&
+              place(&cursor, (uint64_t)out->spans * out->part_rows, part, &out->parts);
     out->total = cursor;
     /* down's input is the gate's buffer, or up's where there is no gate: the other is free */
     out->pack_inner = spec->gated ? out->up : out->gate;
-    /* The tasks of a pass, one per row and KV head, are numbered in 32 bits. */
-    return ok && cursor <= UINT64_MAX / sizeof(float) && rows * spec->kv_heads < UINT32_MAX;
+    /* The tasks of a pass, one per row and KV head, or per span and KV head, are numbered in 32
+     * bits. */
+    return ok && cursor <= UINT64_MAX / sizeof(float) && rows * spec->kv_heads < UINT32_MAX &&
+           (uint64_t)out->spans * spec->kv_heads < UINT32_MAX;
 }

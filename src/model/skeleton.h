@@ -29,9 +29,9 @@ typedef struct plim_skeleton {
     const plim_alloc *alloc;
     plim_arena arena;
     plim_spec spec;
-    const plim_family *family; /* NULL: weights alone, one slot per stored tensor */
+    const plim_family *family;      /* NULL: weights alone, one slot per stored tensor */
     plim_quantization quantization; /* what config.json says of it */
-    plim_slot *slots;          /* in the order of the forward pass */
+    plim_slot *slots;               /* in the order of the forward pass */
     uint32_t slot_count;
     uint32_t *by_role;       /* [layers][PLIM_ROLE_COUNT], globals in layer 0; PLIM_NO_SLOT */
     const char **unexpected; /* after matching: stored names nobody needs, indices collapsed */
@@ -76,11 +76,14 @@ typedef struct plim_scratch_layout {
     uint64_t x, h, qkv, attn, up, gate, cos, sin, vec, vec2, head, logits; /* offsets */
     uint64_t pack;       /* plim_pack_bytes of inputs as wide as the hidden size or the heads */
     uint64_t pack_inner; /* of inputs as wide as the MLP: lies on what is not in use then */
+    uint64_t parts;      /* of attention: [kv_heads][spans][part_rows][group][head_dim + 2] */
     uint64_t total;      /* elements */
-    uint32_t logit_rows;
+    uint32_t logit_rows, part_rows, spans; /* part_rows: 0 where a context is one span */
 } plim_scratch_layout;
 
 #define PLIM_LOGIT_ROWS 4u
+/* Passes of so many rows and fewer are cut into spans of positions. */
+#define PLIM_PART_ROWS 4u
 
 /* What a sampler may hold per entry of the vocabulary, in bytes: the plan counts on it, the sampler
  * keeps it. */
