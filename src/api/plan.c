@@ -209,6 +209,21 @@ void plim_plan_describe(const plim_plan *p, plim_plan_info *out)
     memcpy(out->category, plan->category, sizeof out->category);
 }
 
+/* A matrix that is stored in two tensors, quants and scales, is one to whoever looks at the plan.
+ */
+static void join_scales(const plim_plan *p, const plim_placement *place, plim_tensor_info *out)
+{
+    const plim_slot *slot = &p->skeleton->slots[place->slot];
+    const plim_placement *scales = &p->plan->placements[place->scales];
+    out->name = slot->name;
+    out->stored_dtype = place->dtype;
+    out->rank = slot->shape.rank;
+    memcpy(out->shape, slot->shape.dim, sizeof out->shape);
+    out->stored_bytes += p->stored->tensors[scales->stored].bytes;
+    out->bytes += scales->bytes;
+    out->pinned_bytes += scales->pinned_bytes;
+}
+
 plim_status plim_plan_tensor(const plim_plan *p, size_t i, plim_tensor_info *out)
 {
     const plim_skeleton *k = p->skeleton;
@@ -221,6 +236,8 @@ plim_status plim_plan_tensor(const plim_plan *p, size_t i, plim_tensor_info *out
     out->bytes = place->bytes;
     out->form = place->form;
     out->pinned_bytes = place->pinned_bytes;
+    if (place->scales != PLIM_NO_SLOT)
+        join_scales(p, place, out);
     out->device = place->form == PLIM_FORM_STREAMED ? "disk" : "cpu";
     if (slot->tied_to != PLIM_NO_SLOT) {
         out->tied_to = out->name;

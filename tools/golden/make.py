@@ -25,6 +25,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
+import packed
 import processors
 import shakespeare
 from goldens import all_goldens
@@ -32,7 +33,11 @@ from oracle import TOLERANCE, record
 
 HOME = Path(__file__).resolve().parents[2] / "tests" / "golden"
 MAX_GOLDEN_BYTES = 1_000_000
-OTHERS = {"processors": processors.record, "shakespeare": shakespeare.record}
+OTHERS = {
+    "processors": processors.record,
+    "shakespeare": shakespeare.record,
+    **packed.recorders(),
+}
 
 
 def seed_of(name):
@@ -129,7 +134,7 @@ def check(goldens, others):
                 name, compare_folder(old, new) if old.exists() else ["it is not there"]
             )
             shutil.rmtree(new)
-    known = {g.name for g in all_goldens()} | set(OTHERS)
+    known = {g.name for g in all_goldens()} | {name.split("/")[0] for name in OTHERS}
     for name in sorted({f.name for f in HOME.iterdir() if f.is_dir()} - known):
         failed += report(name, ["no golden of this name"])
     count = len(goldens) + len(others)
