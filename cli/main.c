@@ -36,9 +36,11 @@ static const command_row commands[CMD_COUNT] = {
                         detokenize_command},
     [CMD_SYNTH] = {"synth", "CONFIG OUT",
                    "a checkpoint of a config.json's shape, with random weights", synth_command},
+    [CMD_CONVERT] = {"convert", "MODEL OUT --dtype TYPE",
+                     "a checkpoint in another type, as a Hugging Face folder", convert_command},
 };
 
-static const char *const later[] = {"chat", "template", "bench", "convert", "pull", "serve"};
+static const char *const later[] = {"chat", "template", "bench", "pull", "serve"};
 
 static const command_row *find_command(const char *name)
 {

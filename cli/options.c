@@ -84,14 +84,13 @@ static bool within(const option_row *row, double value)
 static plim_status set_dtype(const option_row *row, const char *value, plim_dtype *out,
                              plim_error *err)
 {
-    if (row->kind == KIND_DTYPE && (!strcmp(value, "int8") || !strcmp(value, "int4")))
-        return cli_fail(err, PLIM_E_UNSUP, "--dtype %s is not there yet", value);
     plim_error ignored;
     plim_dtype dtype;
     if (!strcmp(value, "auto"))
         dtype = PLIM_AUTO;
     else if (plim_dtype_parse(&dtype, value, &ignored) != PLIM_OK ||
-             (dtype != PLIM_F32 && dtype != PLIM_F16 && dtype != PLIM_BF16))
+             (dtype != PLIM_F32 && dtype != PLIM_F16 && dtype != PLIM_BF16 &&
+              (row->kind != KIND_DTYPE || (dtype != PLIM_I8 && dtype != PLIM_Q4))))
         return bad_value(row, value, err);
     *out = dtype;
     return PLIM_OK;
@@ -229,13 +228,15 @@ plim_status cli_options_parse(cli_options *o, cli_command command, int argc, cha
             o->names[o->name_count++] = argv[i];
         }
     }
-    size_t want = command == CMD_SYNTH ? 2 : 1;
+    size_t want = command == CMD_SYNTH || command == CMD_CONVERT ? 2 : 1;
     if (o->help || o->name_count == want)
         return PLIM_OK;
     if (o->name_count > want)
         return cli_fail(err, PLIM_E_USAGE, "one argument too many: '%.80s'", o->names[want]);
     return cli_fail(err, PLIM_E_USAGE,
-                    command == CMD_SYNTH ? "CONFIG and OUT are wanted" : "MODEL is missing");
+                    command == CMD_SYNTH     ? "CONFIG and OUT are wanted"
+                    : command == CMD_CONVERT ? "MODEL and OUT are wanted"
+                                             : "MODEL is missing");
 }
 
 void cli_options_free(cli_options *o)

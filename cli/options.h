@@ -16,6 +16,7 @@ typedef enum cli_command {
     CMD_TOKENIZE,
     CMD_DETOKENIZE,
     CMD_SYNTH,
+    CMD_CONVERT,
     CMD_COUNT
 } cli_command;
 

@@ -739,6 +739,44 @@ PLIM_API plim_status plim_synth(plim_context *context, const char *config_path,
                                 const char *directory, const plim_synth_options *options,
                                 plim_error *err);
 
+/* ---- conversion -------------------------------------------------------------------------------
+ */
+
+typedef struct plim_convert_options {
+    size_t size;
+    plim_dtype torch_dtype;  /* F32, BF16, F16; I8 and Q4 ("int8", "int4"): quantised */
+    uint64_t max_shard_size; /* bytes of tensors per file; 0: 5 GB */
+    const char *revision;    /* these four as in plim_model_options */
+    const char *subfolder;
+    const char *variant;
+    const char *cache_dir;
+    plim_progress_fn progress; /* bytes written */
+    void *progress_user;
+} plim_convert_options;
+
+PLIM_API void plim_convert_options_init_sized(plim_convert_options *options, size_t size);
+#define plim_convert_options_init(o) plim_convert_options_init_sized((o), sizeof *(o))
+
+/* The checkpoint that `name` means (as in plim_model_open), written in another type as a Hugging
+ * Face folder, which must not be there yet or be empty: weights, config.json, and what lies beside
+ * them (tokenizer, generation_config.json, chat templates, licence, README).  It appears whole or
+ * not at all, and is on disk then.  Memory: below 8 MiB, and what is kept per tensor.
+ *
+ * float32, bfloat16, float16: every tensor of floats of 16 to 64 bits is cast as Transformers casts
+ * it, all others stay; any model_type.
+ * int8, int4: matrices of the layers become groups of 32 along their inner dimension with float16
+ * scales, packed as compressed-tensors does (pack-quantized), so that Transformers reads the folder
+ * too; config.json asks for float32 because in any narrower type Transformers would round the
+ * weights.  An output head of its own takes 8 bits.  Embeddings, with a head that is tied to them,
+ * keep their type (Transformers can't read them packed), and so do vectors and matrices whose inner
+ * dimension is no multiple of 32.
+ *
+ * PLIM_E_UNSUP: for int8 and int4, a model_type that is not known, or GPT-2's [in, out] layout; a
+ * checkpoint that is quantised already.  PLIM_E_USAGE: a folder that is not empty.  PLIM_E_IO,
+ * PLIM_E_CHANGED, PLIM_E_CANCELLED (by progress). */
+PLIM_API plim_status plim_convert(plim_context *context, const char *name, const char *directory,
+                                  const plim_convert_options *options, plim_error *err);
+
 /* ---- names ------------------------------------------------------------------------------------
  */
 

@@ -99,6 +99,9 @@ plim_status plim_generate_options_take(plim_generate_options *out,
 plim_status plim_synth_options_take(plim_synth_options *out, const plim_synth_options *options,
                                     plim_error *err);
 
+plim_status plim_convert_options_take(plim_convert_options *out,
+                                      const plim_convert_options *options, plim_error *err);
+
 /* The folder of the small files (tokenizer, generation_config) that a path means: itself, a file's
  * parent, with a subfolder where one is given. */
 plim_status plim_find_folder(char *folder, size_t cap, const char *path, const char *subfolder,

@@ -47,6 +47,12 @@ void plim_synth_options_init_sized(plim_synth_options *options, size_t size)
     init(options, size, &defaults, sizeof defaults);
 }
 
+void plim_convert_options_init_sized(plim_convert_options *options, size_t size)
+{
+    plim_convert_options defaults = {0};
+    init(options, size, &defaults, sizeof defaults);
+}
+
 /* Copy what the caller's struct has over the defaults in out[known]. */
 static plim_status take(void *out, size_t known, const void *options, plim_error *err)
 {
@@ -87,5 +93,12 @@ plim_status plim_synth_options_take(plim_synth_options *out, const plim_synth_op
                                     plim_error *err)
 {
     plim_synth_options_init(out);
+    return take(out, sizeof *out, options, err);
+}
+
+plim_status plim_convert_options_take(plim_convert_options *out,
+                                      const plim_convert_options *options, plim_error *err)
+{
+    plim_convert_options_init(out);
     return take(out, sizeof *out, options, err);
 }

@@ -470,6 +470,25 @@ plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t 
     return PLIM_OK;
 }
 
+plim_status plim_writer_write_at(plim_file_writer *writer, uint64_t offset, const void *src,
+                                 size_t bytes, plim_error *err)
+{
+    const char *from = src;
+    while (bytes > 0) {
+        ssize_t n = pwrite(writer->fd, from, bytes < ONE_CALL_BYTES ? bytes : ONE_CALL_BYTES,
+                           (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return plim_fail_errno(err, n < 0 ? errno : EIO, at(writer->path, (int64_t)offset),
+                                   "cannot write");
+        from += n;
+        bytes -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return PLIM_OK;
+}
+
 /* The new name survives a loss of power only when its folder is on disk too. */
 static int sync_folder(const char *path)
 {

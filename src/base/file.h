@@ -98,6 +98,9 @@ typedef struct plim_file_writer {
 plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error *err);
 plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes,
                               plim_error *err);
+/* The same at `offset`, wherever the file ends now; plim_writer_write is not moved by it. */
+plim_status plim_writer_write_at(plim_file_writer *writer, uint64_t offset, const void *src,
+                                 size_t bytes, plim_error *err);
 /* On failure nothing is left behind and nothing appears at PATH; discard is then allowed and does
  * nothing. */
 plim_status plim_writer_commit(plim_file_writer *writer, plim_error *err);
