@@ -32,6 +32,10 @@ static const shape shapes[] = {
     {"llama bf16 as f32, tied", LLAMA("true"), PLIM_BF16, PLIM_F32},
     {"gpt2 f32", GPT2, PLIM_F32, PLIM_AUTO},
     {"gpt2 f16 as bf16", GPT2, PLIM_F16, PLIM_BF16},
+    {"llama bf16 as int4", LLAMA("false"), PLIM_BF16, PLIM_Q4},
+    {"llama f32 as int8, tied", LLAMA("true"), PLIM_F32, PLIM_I8},
+    {"gpt2 f32 as int4", GPT2, PLIM_F32, PLIM_Q4},
+    {"gpt2 bf16 as int8", GPT2, PLIM_BF16, PLIM_Q8},
 };
 
 static temp_folder folder;

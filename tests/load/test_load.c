@@ -112,9 +112,9 @@ static void last_logits(plim_context *c, const char *path, const plim_model_opti
 static void test_same_bits_whichever_way(void **state)
 {
     (void)state;
-    static const plim_dtype types[] = {PLIM_F32, PLIM_BF16, PLIM_F16};
+    static const plim_dtype types[] = {PLIM_F32, PLIM_BF16, PLIM_F16, PLIM_I8, PLIM_Q4};
     static float want[4000], have[4000];
-    for (size_t t = 0; t < 3; t++) {
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
         plim_context *c = open_context(0);
         plim_model_options o = options(PLIM_READER_MAP, types[t], 1);
         last_logits(c, model_path, &o, want);
@@ -144,7 +144,8 @@ static void test_peaks_as_predicted(void **state)
     } cases[] = {{PLIM_READER_MAP, PLIM_AUTO, 1},    {PLIM_READER_BUFFERED, PLIM_AUTO, 1},
                  {PLIM_READER_DIRECT, PLIM_AUTO, 1}, {PLIM_READER_AUTO, PLIM_BF16, 1},
                  {PLIM_READER_DIRECT, PLIM_BF16, 1}, {PLIM_READER_BUFFERED, PLIM_F16, 1},
-                 {PLIM_READER_AUTO, PLIM_AUTO, 0}};
+                 {PLIM_READER_DIRECT, PLIM_I8, 1},   {PLIM_READER_BUFFERED, PLIM_Q4, 1},
+                 {PLIM_READER_AUTO, PLIM_AUTO, 0},   {PLIM_READER_AUTO, PLIM_Q4, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         plim_error err;
         plim_process_memory after;
