@@ -2,23 +2,33 @@
  *
  * The thread pool.  Owns its threads and the protocol below; leaves the cutting into tasks to the
  * callers. Invariants:
- *  1. `ticket` holds the number of the job (high half) and the next task of it (low half).  Who
- * moves it from (job, i) to (job, i + 1) owns task i.
- *  2. The job's fields change only while the ticket says (job, CLOSED); so whoever wins a task has
- * read the fields of that same job, however late it woke up.  Nobody waits for sleepers.
- *  3. `pending` counts the tasks not yet done; the caller leaves when it is 0. */
+ *  1. `ticket` holds the number of a job, how many tasks it has, and the next of them.  Who adds 1
+ *     to it and found a task below that count owns the task; others have changed nothing that
+ *     counts.
+ *  2. What a job consists of is written before its ticket, and read by owners of its tasks only. No
+ *     job begins before all tasks of the one before are done, so an owner reads what belongs to its
+ *     task, however late it woke up.  Nobody waits for sleepers.
+ *  3. `done` counts the tasks that workers did, over all jobs; the caller leaves when it has come
+ * to what it expects.
+ *  4. Who goes to sleep says so by an exchange or an addition, then looks once more; who has news
+ *     tells them by an exchange or an addition, then looks for sleepers: one of the two sees the
+ *     other. */
 #include <assert.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/signals.h"
 
-#define CLOSED UINT32_MAX
-#define SPIN_SECONDS                                                                               \
-    40e-6 /* longer than the gap between two products of a token, shorter than a time slice */
+enum { NUMBER_BITS = 24, SPINS_PER_LOOK = 32 };
+#define NUMBER_MASK ((UINT64_C(1) << NUMBER_BITS) - 1)
+
+/* Longer than the gap between two products of a token, shorter than a time slice. */
+#define SPIN_SECONDS 50e-6
 
 typedef struct worker {
     struct plim_pool *pool;
@@ -33,20 +43,19 @@ struct plim_pool {
     pthread_mutex_t turn; /* held by the caller whose job runs */
     _Atomic pthread_t caller;
     _Atomic bool called; /* `caller` says who */
+    uint32_t expected;   /* of `done`, when the job is; the caller's */
 
-    char apart_1[64]; /* everybody spins on the ticket: keep it off the other lines */
+    char apart_1[64]; /* everybody spins on this line: keep it off the others */
     _Atomic uint64_t ticket;
+    plim_task_fn fn; /* beside the ticket: one line brings all */
+    void *arg;
     char apart_2[64];
-    _Atomic uint32_t pending;
+    _Atomic uint32_t done;
+    _Atomic uint64_t awaited; /* 1 << 32 | the value of `done` that the sleeping caller waits for */
     char apart_3[64];
-    _Atomic uint32_t tasks;
-    _Atomic plim_task_fn fn;
-    _Atomic(void *) arg;
-
-    pthread_mutex_t lock; /* of the two conditions and the two counts */
-    pthread_cond_t wake, done;
-    _Atomic unsigned sleepers;
-    _Atomic bool caller_sleeps, closing;
+    _Atomic uint32_t bell; /* changes when sleepers are to wake */
+    _Atomic uint32_t sleepers;
+    _Atomic bool closing;
     worker workers[]; /* [threads - 1] */
 };
 
@@ -55,70 +64,97 @@ static inline void relax(void)
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
-    __asm__ volatile("yield");
+    __asm__ volatile("isb"); /* `yield` does nothing on most cores */
 #endif
+}
+
+/* Returns at once when *word is not `value` any more; may return without a reason. */
+static void sleep_while(_Atomic uint32_t *word, uint32_t value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void wake(_Atomic uint32_t *word, unsigned count)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+/* ---- the ticket: 16 bits of the job's number, 24 of its tasks, 24 of the next task ---- */
+
+static uint64_t ticket_of(uint32_t job, uint32_t tasks, uint32_t next)
+{
+    return (uint64_t)job << 2 * NUMBER_BITS | (uint64_t)tasks << NUMBER_BITS | next;
 }
 
 static uint32_t job_of(uint64_t ticket)
 {
-    return (uint32_t)(ticket >> 32);
+    return (uint32_t)(ticket >> 2 * NUMBER_BITS);
 }
 
-/* Take tasks of the job that the ticket names until none is left.  Returns the job's number. */
-static uint32_t work(plim_pool *pool, unsigned index)
+static uint32_t tasks_of(uint64_t ticket)
 {
-    uint32_t finished = 0;
-    uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
-    const uint32_t job = job_of(ticket);
-    if ((uint32_t)ticket == CLOSED)
-        return job - 1; /* about to begin: not seen yet */
-    /* acquire: a value of a later job makes the exchange below see that job's ticket, and fail */
-    uint32_t tasks = atomic_load_explicit(&pool->tasks, memory_order_acquire);
-    plim_task_fn fn = atomic_load_explicit(&pool->fn, memory_order_acquire);
-    void *arg = atomic_load_explicit(&pool->arg, memory_order_acquire);
-    while (job_of(ticket) == job && (uint32_t)ticket < tasks) {
-        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket + 1,
-                                                   memory_order_acq_rel, memory_order_acquire))
-            continue;
-        fn(arg, (uint32_t)ticket, index);
-        finished++;
+    return ticket >> NUMBER_BITS & NUMBER_MASK;
+}
+
+static uint32_t next_of(uint64_t ticket)
+{
+    return ticket & NUMBER_MASK;
+}
+
+/* Take tasks until none is left; `ticket` is what was seen last.  Returns how many were done. */
+static uint32_t work(plim_pool *pool, unsigned index, uint64_t ticket)
+{
+    uint32_t count = 0;
+    while (next_of(ticket) < tasks_of(ticket)) { /* looked at first: so it never grows far */
+        ticket = atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_acq_rel);
+        if (next_of(ticket) >= tasks_of(ticket))
+            break;
+        pool->fn(pool->arg, next_of(ticket), index);
+        count++;
         ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
     }
-    /* seq_cst, here and where the caller goes to sleep: one of the two sees the other */
-    if (finished && atomic_fetch_sub(&pool->pending, finished) == finished &&
-        atomic_load(&pool->caller_sleeps)) {
-        pthread_mutex_lock(&pool->lock);
-        pthread_cond_signal(&pool->done);
-        pthread_mutex_unlock(&pool->lock);
-    }
-    return job;
+    return count;
 }
 
-static bool is_news(plim_pool *pool, uint32_t seen)
+static void tell_done(plim_pool *pool, uint32_t count)
 {
-    uint64_t ticket = atomic_load(&pool->ticket);
-    return (job_of(ticket) != seen && (uint32_t)ticket != CLOSED) || atomic_load(&pool->closing);
+    uint32_t now = atomic_fetch_add(&pool->done, count) + count;
+    if (atomic_load(&pool->awaited) == (UINT64_C(1) << 32 | now))
+        wake(&pool->done, 1);
 }
 
-/* Wait until there is another job than `seen`, or the end. */
-static void await_job(plim_pool *pool, uint32_t seen)
+static bool is_news(plim_pool *pool, uint32_t seen, uint64_t *ticket)
 {
-    if (pool->spin) {
-        double until = plim_now() + SPIN_SECONDS;
-        do {
-            for (int i = 0; i < 16; i++) {
-                if (is_news(pool, seen))
-                    return;
-                relax();
-            }
-        } while (plim_now() < until);
+    *ticket = atomic_load(&pool->ticket);
+    return job_of(*ticket) != seen || atomic_load_explicit(&pool->closing, memory_order_relaxed);
+}
+
+/* Wait until there is another job than `seen`, or the end.  Returns the ticket. */
+static uint64_t await_job(plim_pool *pool, uint32_t seen)
+{
+    uint64_t ticket;
+    double until = 0;
+    while (pool->spin) {
+        for (int i = 0; i < SPINS_PER_LOOK; i++) {
+            if (is_news(pool, seen, &ticket))
+                return ticket;
+            relax();
+        }
+        double now = plim_now();
+        until = until > 0 ? until : now + SPIN_SECONDS;
+        if (now >= until)
+            break;
     }
-    pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add(&pool->sleepers, 1);
-    while (!is_news(pool, seen))
-        pthread_cond_wait(&pool->wake, &pool->lock);
-    atomic_fetch_sub(&pool->sleepers, 1);
-    pthread_mutex_unlock(&pool->lock);
+    for (;;) {
+        uint32_t bell = atomic_load(&pool->bell);
+        atomic_fetch_add(&pool->sleepers, 1);
+        bool news = is_news(pool, seen, &ticket);
+        if (!news)
+            sleep_while(&pool->bell, bell);
+        atomic_fetch_sub(&pool->sleepers, 1);
+        if (news)
+            return ticket;
+    }
 }
 
 static void *thread_main(void *arg)
@@ -127,32 +163,41 @@ static void *thread_main(void *arg)
     plim_pool *pool = self->pool;
     uint32_t seen = 0;
     for (;;) {
-        await_job(pool, seen);
+        uint64_t ticket = await_job(pool, seen);
         if (atomic_load(&pool->closing))
             return NULL;
-        seen = work(pool, self->index);
+        seen =
+            job_of(ticket); /* tasks of a later job may be done here; then it is looked at again */
+        uint32_t count = work(pool, self->index, ticket);
+        if (count > 0)
+            tell_done(pool, count);
     }
 }
 
 /* Wait until the last task, somebody else's, is done. */
 static void await_done(plim_pool *pool)
 {
-    if (pool->spin) {
-        double until = plim_now() + SPIN_SECONDS;
-        do {
-            for (int i = 0; i < 16; i++) {
-                if (atomic_load_explicit(&pool->pending, memory_order_acquire) == 0)
-                    return;
-                relax();
-            }
-        } while (plim_now() < until);
+    const uint32_t expected = pool->expected;
+    double until = 0;
+    while (pool->spin) {
+        for (int i = 0; i < SPINS_PER_LOOK; i++) {
+            if (atomic_load_explicit(&pool->done, memory_order_acquire) == expected)
+                return;
+            relax();
+        }
+        double now = plim_now();
+        until = until > 0 ? until : now + SPIN_SECONDS;
+        if (now >= until)
+            break;
     }
-    pthread_mutex_lock(&pool->lock);
-    atomic_store(&pool->caller_sleeps, true);
-    while (atomic_load(&pool->pending) != 0)
-        pthread_cond_wait(&pool->done, &pool->lock);
-    atomic_store(&pool->caller_sleeps, false);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_exchange(&pool->awaited, UINT64_C(1) << 32 | expected);
+    for (;;) {
+        uint32_t done = atomic_load(&pool->done);
+        if (done == expected)
+            break;
+        sleep_while(&pool->done, done);
+    }
+    atomic_store_explicit(&pool->awaited, 0, memory_order_relaxed);
 }
 
 static void run_alone(unsigned tasks, plim_task_fn fn, void *arg, unsigned index)
@@ -166,9 +211,9 @@ static bool is_inside(plim_pool *pool, unsigned *index)
 {
     pthread_t self = pthread_self();
     *index = 0;
-    if (!atomic_load(&pool->called))
+    if (!atomic_load_explicit(&pool->called, memory_order_acquire))
         return false; /* no job runs: no task either */
-    if (pthread_equal(atomic_load(&pool->caller), self))
+    if (pthread_equal(atomic_load_explicit(&pool->caller, memory_order_relaxed), self))
         return true;
     for (unsigned i = 1; i < pool->threads; i++)
         if (pthread_equal(pool->workers[i - 1].thread, self)) {
@@ -180,32 +225,25 @@ static bool is_inside(plim_pool *pool, unsigned *index)
 
 static void run_together(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
 {
-    uint64_t job = (uint64_t)(job_of(atomic_load(&pool->ticket)) + 1) << 32;
-    atomic_store(&pool->ticket, job | CLOSED);
-    atomic_store_explicit(&pool->tasks, tasks, memory_order_release);
-    atomic_store_explicit(&pool->fn, fn, memory_order_release);
-    atomic_store_explicit(&pool->arg, arg, memory_order_release);
-    atomic_store_explicit(&pool->pending, tasks, memory_order_release);
-    atomic_store(&pool->ticket,
-                 job); /* seq_cst, as the count of sleepers: no worker sleeps through it */
-    unsigned sleepers = atomic_load(&pool->sleepers);
+    uint32_t job = job_of(atomic_load_explicit(&pool->ticket, memory_order_relaxed)) + 1;
+    pool->fn = fn;
+    pool->arg = arg;
+    atomic_exchange(&pool->ticket, ticket_of(job & 0xffffu, tasks, 1)); /* the first is ours */
+    uint32_t sleepers = atomic_load(&pool->sleepers);
     if (sleepers > 0) {
-        pthread_mutex_lock(&pool->lock);
-        if (tasks - 1 >= sleepers)
-            pthread_cond_broadcast(&pool->wake);
-        else
-            for (unsigned i = 0; i < tasks - 1; i++)
-                pthread_cond_signal(&pool->wake);
-        pthread_mutex_unlock(&pool->lock);
+        atomic_fetch_add(&pool->bell, 1);
+        wake(&pool->bell, tasks - 1 < sleepers ? tasks - 1 : sleepers);
     }
-    work(pool, 0);
+    fn(arg, 0, 0);
+    uint32_t own = 1 + work(pool, 0, atomic_load_explicit(&pool->ticket, memory_order_acquire));
+    pool->expected += tasks - own;
     await_done(pool);
 }
 
 void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
 {
     unsigned index;
-    assert(tasks < CLOSED);
+    assert(tasks <= PLIM_POOL_MAX_TASKS);
     if (tasks == 0)
         return;
     if (is_inside(pool, &index)) {
@@ -213,13 +251,13 @@ void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
         return;
     }
     pthread_mutex_lock(&pool->turn);
-    atomic_store(&pool->caller, pthread_self());
-    atomic_store(&pool->called, true);
+    atomic_store_explicit(&pool->caller, pthread_self(), memory_order_relaxed);
+    atomic_store_explicit(&pool->called, true, memory_order_release);
     if (pool->threads == 1 || tasks == 1)
         run_alone(tasks, fn, arg, 0);
     else
         run_together(pool, tasks, fn, arg);
-    atomic_store(&pool->called, false);
+    atomic_store_explicit(&pool->called, false, memory_order_release);
     pthread_mutex_unlock(&pool->turn);
 }
 
@@ -228,15 +266,11 @@ void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg)
 /* Stop and join the first `started` workers, and give everything back. */
 static void destroy(plim_pool *pool, unsigned started)
 {
-    pthread_mutex_lock(&pool->lock);
-    atomic_store(&pool->closing, true);
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_exchange(&pool->closing, true);
+    atomic_fetch_add(&pool->bell, 1);
+    wake(&pool->bell, PLIM_POOL_MAX_THREADS);
     for (unsigned i = 0; i < started; i++)
         pthread_join(pool->workers[i].thread, NULL);
-    pthread_cond_destroy(&pool->wake);
-    pthread_cond_destroy(&pool->done);
-    pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->turn);
     pool->alloc->free(pool->alloc, pool);
 }
@@ -272,9 +306,6 @@ plim_status plim_pool_open(plim_pool **out, const plim_alloc *alloc, unsigned th
     pool->threads = threads;
     pool->spin = threads <= plim_cpu_count();
     pthread_mutex_init(&pool->turn, NULL);
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->wake, NULL);
-    pthread_cond_init(&pool->done, NULL);
 
     sigset_t before;
     plim_signals_block(&before);

@@ -13,6 +13,7 @@ typedef struct plim_pool plim_pool;
 typedef void (*plim_task_fn)(void *arg, unsigned task, unsigned worker);
 
 #define PLIM_POOL_MAX_THREADS 256
+#define PLIM_POOL_MAX_TASKS   ((1u << 24) - 1024u)
 #define PLIM_POOL_STACK_BYTES (256u * 1024u)
 
 /* `threads` includes the caller: 1 starts nothing.  USAGE outside 1..PLIM_POOL_MAX_THREADS; NOMEM
@@ -28,7 +29,8 @@ size_t plim_pool_stack_bytes(unsigned threads);
 
 /* Run all tasks; returns when the last is done, and what they wrote is seen by the caller.  Callers
  * from several threads take turns, so that a worker's number is in use once at a time.  A task that
- * calls it (a callback may) runs its tasks itself, in order.  No allocation. */
+ * calls it (a callback may) runs its tasks itself, in order.  At most PLIM_POOL_MAX_TASKS.  No
+ * allocation. */
 void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg);
 
 /* Cores that this process may use: affinity mask and control-group quota, at least 1. */

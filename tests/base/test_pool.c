@@ -254,6 +254,8 @@ static void life(void **state)
                      PLIM_E_USAGE);
     assert_int_equal(err.code, PLIM_E_USAGE);
 
+    struct timespec nap = {.tv_nsec = 50000000};
+    nanosleep(&nap, NULL); /* threads of the tests before may be seen for a moment longer */
     size_t before = thread_count();
     assert_int_equal(plim_pool_open(&pool, &counting.alloc, 1, &err), PLIM_OK);
     assert_int_equal(thread_count(), before); /* starts nothing */
@@ -349,6 +351,40 @@ static void a_task_may_run_a_job(void **state)
     }
 }
 
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void nothing(void *arg, unsigned task, unsigned worker)
+{
+    (void)arg;
+    (void)task;
+    (void)worker;
+}
+
+/* After a job, and between jobs that are far apart, the threads sleep. */
+static void idle_costs_nothing(void **state)
+{
+    (void)state;
+    plim_pool *pool;
+    struct timespec gap = {.tv_nsec = 4000000}, long_gap = {.tv_nsec = 300000000};
+    assert_int_equal(plim_pool_open(&pool, plim_alloc_system(), 2, NULL), PLIM_OK);
+    double start = cpu_seconds(), wall = plim_now();
+    for (int i = 0; i < 100; i++) {
+        plim_pool_run(pool, 2, nothing, NULL);
+        nanosleep(&gap, NULL);
+    }
+    assert_true(cpu_seconds() - start < 0.2 * (plim_now() - wall));
+    nanosleep(&gap, NULL);
+    start = cpu_seconds();
+    nanosleep(&long_gap, NULL);
+    assert_true(cpu_seconds() - start < 0.01);
+    plim_pool_close(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_task_may_run_a_job),
         cmocka_unit_test(life),
         cmocka_unit_test(signals),
+        cmocka_unit_test(idle_costs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
