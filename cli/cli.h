@@ -35,6 +35,7 @@ plim_status logits_command(cli *c, plim_error *err);
 plim_status tokenize_command(cli *c, plim_error *err);
 plim_status detokenize_command(cli *c, plim_error *err);
 plim_status synth_command(cli *c, plim_error *err);
+plim_status bench_command(cli *c, plim_error *err);
 plim_status convert_command(cli *c, plim_error *err);
 
 double cli_now(void); /* monotonic seconds */

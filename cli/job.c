@@ -381,7 +381,7 @@ static plim_status load_plan(plim_model **model, plim_plan *plan, plim_error *er
 
 plim_status cli_load(cli *c, uint64_t positions, plim_model **model, plim_error *err)
 {
-    bool runs = c->command == CMD_RUN || c->command == CMD_LOGITS;
+    bool runs = c->command == CMD_RUN || c->command == CMD_LOGITS || c->command == CMD_BENCH;
     plim_plan *plan = NULL;
     plim_plan_info info;
     if (!c->options.context && positions > 0)

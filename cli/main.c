@@ -38,9 +38,12 @@ static const command_row commands[CMD_COUNT] = {
                    "a checkpoint of a config.json's shape, with random weights", synth_command},
     [CMD_CONVERT] = {"convert", "MODEL OUT --dtype TYPE",
                      "a checkpoint in another type, as a Hugging Face folder", convert_command},
+    [CMD_BENCH] = {"bench", "MODEL",
+                   "load, prefill and decode speed beside this machine's own limits",
+                   bench_command},
 };
 
-static const char *const later[] = {"chat", "template", "bench", "pull", "serve"};
+static const char *const later[] = {"chat", "template", "pull", "serve"};
 
 static const command_row *find_command(const char *name)
 {
@@ -102,7 +105,8 @@ static plim_status run_row(cli *c, const command_row *row, int argc, char **argv
     else if (status == PLIM_OK)
         status = row->run(c, err);
     if (status == PLIM_E_BUDGET && !c->answered && !c->explained &&
-        (c->command == CMD_RUN || c->command == CMD_LOAD || c->command == CMD_LOGITS))
+        (c->command == CMD_RUN || c->command == CMD_LOAD || c->command == CMD_LOGITS ||
+         c->command == CMD_BENCH))
         cli_explain_refusal(c, row->run, err);
     cli_stop(c);
     cli_options_free(&c->options);

@@ -7,7 +7,7 @@
 
 #define BIT(command) (1u << (command))
 #define ALL          ((1u << CMD_COUNT) - 1)
-#define LOADS        (BIT(CMD_RUN) | BIT(CMD_PLAN) | BIT(CMD_LOAD) | BIT(CMD_LOGITS))
+#define LOADS        (BIT(CMD_RUN) | BIT(CMD_PLAN) | BIT(CMD_LOAD) | BIT(CMD_LOGITS) | BIT(CMD_BENCH))
 #define RUNS         (BIT(CMD_RUN) | BIT(CMD_LOGITS))
 #define NAMED        (ALL & ~BIT(CMD_SYNTH))
 #define TEXT_IN      (RUNS | BIT(CMD_TOKENIZE))
@@ -46,6 +46,15 @@ const option_row cli_option_table[] = {
      "go on after the end token"},
     {"no-prompt", NULL, 0, KIND_FLAG, BIT(CMD_RUN), AT(no_prompt), ANY, NULL,
      "write the continuation only"},
+    /* measuring */
+    {"prompt", NULL, 'p', KIND_COUNTS, BIT(CMD_BENCH), AT(prompts), ANY, "N,N",
+     "lengths of the prefills (default 128,512)"},
+    {"contexts", NULL, 0, KIND_COUNTS, BIT(CMD_BENCH), AT(contexts), ANY, "N,N",
+     "positions before the new tokens (default 0,4096)"},
+    {"max-new-tokens", NULL, 'n', KIND_I64, BIT(CMD_BENCH), AT(max_new_tokens), 1, 1e6, false, "N",
+     "new tokens per context, over all rounds (default 32)"},
+    {"rounds", NULL, 0, KIND_U64, BIT(CMD_BENCH), AT(rounds), 1, 99, false, "N",
+     "of pass and limit in turns (default: 3 to 7, by time)"},
     /* tokens */
     {"no-special", NULL, 0, KIND_FLAG, BIT(CMD_TOKENIZE), AT(no_special), ANY, NULL,
      "add no special tokens"},

@@ -21,6 +21,7 @@ typedef enum option_kind {
     KIND_DTYPE,
     KIND_KV_DTYPE,
     KIND_READER,
+    KIND_COUNTS, /* cli_counts: whole numbers between commas */
     KIND_IDS /* cli_ids */
 } option_kind;
 

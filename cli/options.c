@@ -21,23 +21,27 @@ static void set_defaults(cli_options *o)
     o->temperature = o->top_p = o->min_p = o->repetition_penalty = NAN;
 }
 
-static const option_row *find_row(const char *name, size_t bytes)
+/* Of rows with the same name that of the command, or any one. */
+static const option_row *find_row(cli_command command, const char *name, size_t bytes)
 {
+    const option_row *found = NULL;
     for (size_t i = 0; i < cli_option_count; i++) {
         const option_row *row = &cli_option_table[i];
         if ((strlen(row->name) == bytes && !memcmp(row->name, name, bytes)) ||
             (row->alias && strlen(row->alias) == bytes && !memcmp(row->alias, name, bytes)))
-            return row;
+            found = found && !(row->commands >> command & 1) ? found : row;
     }
-    return NULL;
+    return found;
 }
 
-static const option_row *find_letter(char letter)
+static const option_row *find_letter(cli_command command, char letter)
 {
+    const option_row *found = NULL;
     for (size_t i = 0; i < cli_option_count; i++)
         if (letter && cli_option_table[i].letter == letter)
-            return &cli_option_table[i];
-    return NULL;
+            found = found && !(cli_option_table[i].commands >> command & 1) ? found
+                                                                            : &cli_option_table[i];
+    return found;
 }
 
 /* "want N from 1 to 256" and the like, in the words of the row. */
@@ -64,6 +68,9 @@ static plim_status bad_value(const option_row *row, const char *value, plim_erro
         break;
     case KIND_SIZE:
         snprintf(want, sizeof want, "a size as 512MiB, 8GiB, 8GB or plain bytes");
+        break;
+    case KIND_COUNTS:
+        snprintf(want, sizeof want, "up to %d whole numbers between commas", CLI_MAX_COUNTS);
         break;
     case KIND_LINE:
         snprintf(want, sizeof want, "auto, none, or a size as 512MiB, 8GiB, 8GB or plain bytes");
@@ -102,6 +109,23 @@ static bool set_line(const char *value, cli_line *out)
                 : !strcmp(value, "none") ? LINE_NONE
                                          : LINE_BYTES;
     return out->kind != LINE_BYTES || (value_size(value, &out->bytes) && out->bytes > 0);
+}
+
+static bool set_counts(cli_counts *out, const char *value)
+{
+    char number[24];
+    for (out->n = 0;; value++) {
+        size_t digits = strcspn(value, ",");
+        if (out->n == CLI_MAX_COUNTS || digits >= sizeof number)
+            return false;
+        memcpy(number, value, digits);
+        number[digits] = '\0';
+        if (!value_u64(number, &out->count[out->n]) || out->count[out->n++] > UINT32_MAX)
+            return false;
+        value += digits;
+        if (!*value)
+            return true;
+    }
 }
 
 /* The kinds that are a number: false when `value` is none, or out of range. */
@@ -168,6 +192,9 @@ static plim_status set_value(cli_options *o, const option_row *row, const char *
     case KIND_READER:
         ok = value_reader(value, field);
         break;
+    case KIND_COUNTS:
+        ok = set_counts(field, value);
+        break;
     case KIND_IDS:
         free(((cli_ids *)field)->ids);
         return value_ids(value, strlen(value), "--prompt-tokens", field, err);
@@ -187,10 +214,10 @@ static plim_status parse_option(cli_options *o, cli_command command, int argc, c
     const option_row *row;
     if (text[1] == '-') {
         size_t bytes = strcspn(text + 2, "=");
-        row = find_row(text + 2, bytes);
+        row = find_row(command, text + 2, bytes);
         value = text[2 + bytes] == '=' ? text + 3 + bytes : NULL;
     } else {
-        row = find_letter(text[1]);
+        row = find_letter(command, text[1]);
         value = text[1] && text[2] ? text + 2 : NULL;
         if (row && row->kind == KIND_FLAG && value)
             row = NULL;
@@ -201,7 +228,8 @@ static plim_status parse_option(cli_options *o, cli_command command, int argc, c
         return cli_fail(err, PLIM_E_USAGE, "--%s is no option of this command", row->name);
     if (!value && row->kind != KIND_FLAG && row->kind != KIND_SWITCH) {
         const char *next = *at + 1 < argc ? argv[*at + 1] : NULL;
-        bool option = next && !strncmp(next, "--", 2) && find_row(next + 2, strcspn(next + 2, "="));
+        bool option =
+            next && !strncmp(next, "--", 2) && find_row(command, next + 2, strcspn(next + 2, "="));
         if (!next || option)
             return cli_fail(err, PLIM_E_USAGE, "--%s wants a value (%s)%s", row->name, row->value,
                             option ? "; write --name=--value for one that begins with dashes" : "");

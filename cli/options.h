@@ -17,6 +17,7 @@ typedef enum cli_command {
     CMD_DETOKENIZE,
     CMD_SYNTH,
     CMD_CONVERT,
+    CMD_BENCH,
     CMD_COUNT
 } cli_command;
 
@@ -33,6 +34,13 @@ typedef struct cli_ids {
     int32_t *ids; /* NULL: not given */
     size_t count;
 } cli_ids;
+
+#define CLI_MAX_COUNTS 16
+
+typedef struct cli_counts {
+    uint64_t count[CLI_MAX_COUNTS];
+    size_t n; /* 0: not given */
+} cli_counts;
 
 typedef struct cli_texts {
     const char *text[CLI_MAX_STOP];
@@ -59,6 +67,8 @@ typedef struct cli_options {
     cli_texts stop;
     const char *output;
     bool no_special, skip_special, jsonl;
+    cli_counts prompts, contexts; /* of bench */
+    uint64_t rounds;              /* 0: not given */
     bool json, quiet, verbose, help;
 } cli_options;
 

@@ -3,8 +3,8 @@
 from program import MODEL, Case, main
 
 MISSING = "/nowhere/at/all"  # never opened: usage is judged first
-COMMANDS = ["run", "plan", "load", "info", "logits", "tokenize", "detokenize", "synth", "convert"]
-LATER = ["chat", "template", "bench", "pull", "serve"]
+COMMANDS = ["run", "plan", "load", "info", "logits", "tokenize", "detokenize", "synth", "bench", "convert"]
+LATER = ["chat", "template", "pull", "serve"]
 
 
 class Usage(Case):
