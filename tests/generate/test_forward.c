@@ -249,6 +249,60 @@ static void test_extents(void **state)
     }
 }
 
+/* ---- contexts of several spans ---- */
+
+enum { LONG = 2060, TAIL = 10 };
+
+/* Logits of the last TAIL of LONG tokens, f32 [TAIL][vocab]: all before them in one chunk size,
+ * they themselves in another. */
+static float *tail_of(rig *r, uint32_t chunk, uint32_t tail_chunk)
+{
+    plim_error err;
+    plim_sequence *s;
+    plim_session_size size = r->plan->session;
+    size_t vocab = r->skeleton->spec.vocab;
+    static int32_t tokens[LONG];
+    float *out = malloc(LONG * vocab * sizeof *out);
+    assert_non_null(out);
+    size.chunk = chunk;
+    size.context = LONG + 20;
+    for (size_t i = 0; i < LONG; i++)
+        tokens[i] = token_at(r, i);
+    ok(plim_sequence_open(&s, &r->engine, r->ledger, &size, NULL, &err), &err);
+    ok(plim_sequence_eval(s, tokens, LONG - TAIL, NULL, NULL, &err), &err);
+    for (size_t i = LONG - TAIL, n; i < LONG; i += n) {
+        n = LONG - i < tail_chunk ? LONG - i : tail_chunk;
+        ok(plim_sequence_eval(s, tokens + i, n, keep_row, out, &err), &err);
+    }
+    plim_sequence_close(&s);
+    memmove(out, out + (LONG - TAIL) * vocab, TAIL * vocab * sizeof *out);
+    return out;
+}
+
+/* One row is cut into spans for the threads, many rows are not: the same bits. */
+static void test_spans(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama-gqa", "llama-f16", "mistral-window-wide"};
+    for (size_t m = 0; m < 3; m++)
+        for (unsigned level = 0; level < 3; level++) {
+            static const unsigned masks[] = {0, PLIM_CPU_AVX2, PLIM_CPU_ALL};
+            static const uint32_t tails[] = {1, 3, 5};
+            rig one, many;
+            rig_open(&one, names[m], 1, PLIM_AUTO, masks[level]);
+            rig_open(&many, names[m], 3, PLIM_AUTO, masks[level]);
+            float *whole = tail_of(&one, 256, TAIL);
+            for (size_t t = 0; t < 3; t++) {
+                float *cut = tail_of(t % 2 ? &one : &many, 100, tails[t]);
+                same_bits(&one, whole, cut, TAIL);
+                free(cut);
+            }
+            free(whole);
+            rig_close(&many);
+            rig_close(&one);
+        }
+}
+
 /* ---- three sequences of different lengths in one pass ---- */
 
 typedef struct batch {
@@ -347,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_extents),
+        cmocka_unit_test(test_spans),
         cmocka_unit_test(test_sequences_in_one_pass),
         cmocka_unit_test(test_limits_and_cancel),
     };
