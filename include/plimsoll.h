@@ -226,7 +226,7 @@ typedef struct plim_context_options {
     size_t size;
     uint64_t memory_limit; /* the line, baseline included; 0: none */
     uint64_t baseline;     /* bytes held already; 0: measured now (VmRSS) */
-    unsigned threads;      /* 0: the cores this process may use */
+    unsigned threads;      /* 0: the physical cores that this process may use */
     unsigned cpu_mask;     /* PLIM_CPU_*: instruction sets that may be used; default all */
     plim_log_fn log;       /* NULL: silent */
     void *log_user;
@@ -482,6 +482,7 @@ typedef struct plim_speeds {
     double product_out_in[3]; /* weights through a product with one row, as float32, float16,
                                  bfloat16; [out, in] layout */
     double product_in_out[3]; /* the same for GPT-2's layout */
+    double product_groups[2]; /* the same of groups: int8, int4; of any layout */
 } plim_speeds;
 
 /* Measures them with the largest file of the checkpoint that `name` means: a second or two, and

@@ -15,7 +15,12 @@ static void log_in_turn(void *user, plim_log_level level, const char *line)
 
 static plim_status start(plim_context *c, const plim_context_options *o, plim_error *err)
 {
-    unsigned threads = o->threads ? o->threads : plim_cpu_count();
+    unsigned threads = o->threads;
+    if (threads == 0) {
+        plim_cores cores;
+        plim_cores_here(&cores);
+        threads = cores.threads;
+    }
     if (threads > PLIM_POOL_MAX_THREADS)
         return plim_fail(err, PLIM_E_USAGE, "threads is %u, want 1..%d", threads,
                          PLIM_POOL_MAX_THREADS);

@@ -33,7 +33,8 @@ size_t plim_pool_stack_bytes(unsigned threads);
  * allocation. */
 void plim_pool_run(plim_pool *pool, unsigned tasks, plim_task_fn fn, void *arg);
 
-/* Cores that this process may use: affinity mask and control-group quota, at least 1. */
+/* Processors, hyperthreads among them, that may run threads of this process at once: affinity mask
+ * and control-group quota, at least 1. */
 unsigned plim_cpu_count(void);
 
 #endif

@@ -185,13 +185,106 @@ static void cores(void **state)
     assert_int_equal(found, 1);
 }
 
+/* A machine whose processors i and i + cores share a core, as Linux numbers them on most. */
+static void put_machine(const char *machine, unsigned cores, unsigned threads)
+{
+    char path[128], text[128];
+    for (unsigned i = 0; i < cores * threads; i++) {
+        snprintf(path, sizeof path, "%s/sys/devices/system/cpu/cpu%u/topology/thread_siblings_list",
+                 machine, i);
+        if (threads == 2)
+            snprintf(text, sizeof text, "%u,%u\n", i % cores, i % cores + cores);
+        else
+            snprintf(text, sizeof text, "%u\n", i);
+        put(path, text);
+    }
+    snprintf(path, sizeof path, "%s/sys/devices/system/cpu/online", machine);
+    snprintf(text, sizeof text, "0-%u\n", cores * threads - 1);
+    put(path, text);
+}
+
+static void expect_cores(const char *machine, const unsigned long mask[4], unsigned logical,
+                         unsigned physical, unsigned allowed_logical, unsigned allowed_physical,
+                         unsigned quota, unsigned threads)
+{
+    char prefix[256];
+    plim_cores c;
+    snprintf(prefix, sizeof prefix, "%s/%s", folder, machine);
+    plim_cores_read(&c, prefix, mask, 4);
+    assert_int_equal(c.logical, logical);
+    assert_int_equal(c.physical, physical);
+    assert_int_equal(c.allowed_logical, allowed_logical);
+    assert_int_equal(c.allowed_physical, allowed_physical);
+    assert_int_equal(c.quota, quota);
+    assert_int_equal(c.threads, threads);
+}
+
+static void topology(void **state)
+{
+    (void)state;
+    const unsigned long all = ~0ul, none[4] = {0}, eight[4] = {0xff}, sixteen[4] = {0xffff};
+    /* eight cores with two threads each */
+    put_machine("smt", 8, 2);
+    expect_cores("smt", sixteen, 16, 8, 16, 8, 0, 8);
+    expect_cores("smt", eight, 16, 8, 8, 8, 0, 8);                      /* one thread of each */
+    expect_cores("smt", (unsigned long[4]){0x0303}, 16, 8, 4, 2, 0, 2); /* two whole cores */
+    expect_cores("smt", (unsigned long[4]){0x0100}, 16, 8, 1, 1, 0, 1);
+    expect_cores("smt", none, 16, 8, 1, 1, 0, 1);
+    put("smt/proc/self/cgroup", "0::/a/b\n");
+    put("smt/proc/self/mountinfo", "31 25 0:26 / /cg rw - cgroup2 cgroup2 rw\n");
+    put("smt/cg/a/cpu.max", "250000 100000\n"); /* the group above: 2.5 is 3 */
+    put("smt/cg/a/b/cpu.max", "600000 100000\n");
+    expect_cores("smt", sixteen, 16, 8, 16, 8, 3, 3);
+    expect_cores("smt", (unsigned long[4]){0x0303}, 16, 8, 4, 2, 3, 2);
+    /* without hyperthreads, and with processors that are offline */
+    put_machine("plain", 12, 1);
+    put("plain/sys/devices/system/cpu/online", "0-3,5,8-11\n");
+    expect_cores("plain", (unsigned long[4]){0xf2f}, 9, 9, 9, 9, 0, 9);
+    /* no /sys, or one that makes no sense: every processor is a core */
+    expect_cores("nowhere", eight, 8, 8, 8, 8, 0, 8);
+    put_machine("odd", 4, 2);
+    put("odd/sys/devices/system/cpu/online", "0-9999\n");
+    put("odd/sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "junk\n");
+    put("odd/sys/devices/system/cpu/cpu1/topology/thread_siblings_list", "3-2\n");
+    put("odd/sys/devices/system/cpu/cpu2/topology/thread_siblings_list", "3,7\n"); /* not itself */
+    expect_cores("odd", eight, 8, 7, 8, 7, 0, 7); /* 3 and 7 alone are known to share one */
+    /* more than a pool takes */
+    put_machine("large", 600, 1);
+    put("large/sys/devices/system/cpu/online", "0-599\n");
+    const unsigned long many[4] = {all, all, all, all};
+    expect_cores("large", many, 600, 600, 256, 256, 0, 256);
+}
+
+static void expect_name(const char *cpuinfo, const char *want)
+{
+    char proc[256], name[32];
+    put("named/proc/cpuinfo", cpuinfo);
+    snprintf(proc, sizeof proc, "%s/named/proc", folder);
+    plim_cpu_name(name, sizeof name, proc);
+    assert_string_equal(name, want);
+}
+
+static void names(void **state)
+{
+    char name[8] = "x";
+    (void)state;
+    expect_name("processor\t: 0\nmodel\t\t: 2\nmodel name\t: A Chip 9 @ 3 GHz\nflags : a\n",
+                "A Chip 9 @ 3 GHz");
+    expect_name("model name\t: a name that is longer than its place\n",
+                "a name that is longer than its ");
+    expect_name("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n",
+                "implementer 0x41, part 0xd0c");
+    expect_name("CPU implementer\t: 0x41\n", "");
+    expect_name("\n", "");
+    plim_cpu_name(name, sizeof name, "/nowhere");
+    assert_string_equal(name, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(features),
-        cmocka_unit_test(quotas),
-        cmocka_unit_test(walking),
-        cmocka_unit_test(cores),
+        cmocka_unit_test(features), cmocka_unit_test(quotas),   cmocka_unit_test(walking),
+        cmocka_unit_test(cores),    cmocka_unit_test(topology), cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
