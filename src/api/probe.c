@@ -260,6 +260,9 @@ static double product_pass(const probe *p, product_run *run, uint64_t matrix_byt
     double start = plim_now();
     for (size_t i = 0; i < matrices; i++) {
         run->whole.w = (const char *)p->memory.base + i * matrix_bytes;
+        if (plim_dtypes[run->type].group)
+            run->whole.scales =
+                (const char *)run->whole.w + plim_dtype_quant_bytes(run->type, run->whole.inputs);
         memset(run->whole.y, 0, run->whole.outputs * sizeof *run->whole.y);
         plim_multiply_tile(&run->multiplier, run->type, run->layout, &run->whole);
     }
@@ -269,20 +272,21 @@ static double product_pass(const probe *p, product_run *run, uint64_t matrix_byt
 /* Weights in bytes per second through one kernel: the median of many passes, for a token is not
  * the luckiest of many either. */
 static double measure_product(const probe *p, plim_dtype type, bool in_out, uint64_t rows,
-                              uint64_t cols, float *x, float *y)
+                              uint64_t cols, float *x, float *y, const void *packed)
 {
-    size_t elem_bytes = plim_dtypes[type].bits / 8;
-    uint64_t matrix_bytes = rows * cols * elem_bytes;
+    uint64_t row_bytes = plim_dtype_bytes(type, cols), matrix_bytes = rows * row_bytes;
     size_t matrices = (size_t)(PROBE_BYTES / matrix_bytes);
     product_run run = {.multiplier = {.pool = p->context->pool, .kernels = &p->context->kernels},
                        .type = type,
                        .layout = in_out ? PLIM_IN_OUT : PLIM_OUT_IN,
                        .whole = {.y = y,
                                  .x = x,
+                                 .packed = packed,
                                  .packed_inputs = in_out ? rows : cols,
                                  .y_stride = in_out ? cols : rows,
                                  .x_stride = in_out ? rows : cols,
-                                 .w_row_bytes = cols * elem_bytes,
+                                 .w_row_bytes = (size_t)row_bytes,
+                                 .scale_row_bytes = (size_t)row_bytes,
                                  .rows = 1,
                                  .outputs = in_out ? cols : rows,
                                  .inputs = in_out ? rows : cols}};
@@ -302,6 +306,36 @@ static double measure_product(const probe *p, plim_dtype type, bool in_out, uint
     return typical > 0 ? (double)(matrices * matrix_bytes) / typical : 0;
 }
 
+/* The one row of activations as a kernel wants it. */
+static void pack_row(const plim_kernels *kernels, plim_dtype type, const float *x, size_t inputs,
+                     void *dst)
+{
+    plim_pack pack = {.dst = dst, .x = x, .x_stride = inputs, .rows = 1, .inputs = inputs};
+    kernels->pack[type](&pack);
+}
+
+/* int8 and int4: rows of whole groups. */
+static plim_status measure_groups(probe *p, uint64_t rows, uint64_t cols, float *x, float *y,
+                                  plim_speeds *out, plim_error *err)
+{
+    static const plim_dtype types[2] = {PLIM_Q8, PLIM_Q4};
+    const plim_alloc *alloc = plim_ledger_alloc(p->context->ledger, PLIM_MEM_STAGING);
+    plim_status status = PLIM_OK;
+    cols -= cols % PLIM_GROUP;
+    if (!cols)
+        return PLIM_OK;
+    char *memory = plim_new(alloc, plim_pack_bytes(1, (size_t)cols) + PLIM_PACK_ALIGN, 1, err);
+    if (!memory)
+        return err->code;
+    void *packed = memory + (PLIM_PACK_ALIGN - (uintptr_t)memory % PLIM_PACK_ALIGN);
+    for (int i = 0; i < 2 && !(status = tell(p, err)); i++) {
+        pack_row(&p->context->kernels, types[i], x, (size_t)cols, packed);
+        out->product_groups[i] = measure_product(p, types[i], false, rows, cols, x, y, packed);
+    }
+    plim_delete(alloc, memory);
+    return status;
+}
+
 static plim_status measure_products(probe *p, plim_speeds *out, plim_error *err)
 {
     static const plim_dtype types[3] = {PLIM_F32, PLIM_F16, PLIM_BF16};
@@ -318,9 +352,13 @@ static plim_status measure_products(probe *p, plim_speeds *out, plim_error *err)
            PROBE_BYTES); /* 0.01 or about 1, whatever the type: no denormals */
     plim_status status = PLIM_OK;
     for (int i = 0; i < 3 && !(status = tell(p, err)); i++) {
-        out->product_out_in[i] = measure_product(p, types[i], false, rows, cols, x, x + longest);
-        out->product_in_out[i] = measure_product(p, types[i], true, rows, cols, x, x + longest);
+        out->product_out_in[i] =
+            measure_product(p, types[i], false, rows, cols, x, x + longest, NULL);
+        out->product_in_out[i] =
+            measure_product(p, types[i], true, rows, cols, x, x + longest, NULL);
     }
+    if (!status)
+        status = measure_groups(p, rows, cols, x, x + longest, out, err);
     plim_delete(alloc, x);
     return status;
 }

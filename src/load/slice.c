@@ -103,6 +103,12 @@ plim_status plim_slice_read(const plim_stored_set *stored, const plim_stored *t,
         return plim_fail_at(err, PLIM_E_UNSUP, where, "type '%.40s' is not known", t->dtype_name);
     if (dtype == PLIM_AUTO)
         dtype = t->dtype;
+    if (plim_dtypes[dtype].group)
+        return plim_fail_at(
+            err, PLIM_E_UNSUP, where,
+            "a tensor can't be read as groups of %s: models are quantised when they "
+            "are loaded, checkpoints when they are converted",
+            plim_dtype_torch_name(dtype));
     slice s = {.set = stored, .tensor = t, .file = &stored->files[t->file], .dst = dst};
     s.from_bits = plim_dtypes[t->dtype].bits;
     s.to_bits = plim_dtypes[dtype].bits;

@@ -8,7 +8,7 @@
 #include "base/num.h"
 #include "plan/plan.h"
 
-#define MOST_ADVICE 8u
+#define MOST_ADVICE 9u
 
 typedef struct adviser {
     plim_load_plan *plan; /* that gets the advice */
@@ -140,6 +140,19 @@ static plim_status try_lines(adviser *a, const plim_plan_options *options)
     return status;
 }
 
+/* The wider of the types of groups that fits. */
+static plim_status try_groups(adviser *a, const plim_plan_options *options)
+{
+    plim_plan_options o = *options;
+    size_t before = a->plan->advice_count;
+    o.torch_dtype = PLIM_Q8;
+    plim_status status = try_option(a, &o, "--dtype int8");
+    o.torch_dtype = PLIM_Q4;
+    if (!status && a->plan->advice_count == before)
+        status = try_option(a, &o, "--dtype int4");
+    return status;
+}
+
 static plim_status advise_refused(adviser *a, const plim_plan_options *options)
 {
     plim_plan_options o = *options;
@@ -162,6 +175,8 @@ static plim_status advise_refused(adviser *a, const plim_plan_options *options)
     o.torch_dtype = PLIM_BF16;
     if (!status && a->skeleton->family && a->plan->dtype == PLIM_F32)
         status = try_option(a, &o, "--dtype bfloat16");
+    if (!status && a->skeleton->family && !plim_dtypes[a->plan->dtype].group)
+        status = try_groups(a, options);
     o = *options;
     o.kv_dtype = PLIM_F16;
     if (!status && a->plan->session.kv_dtype == PLIM_F32 && a->plan->kv_bytes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from program import MODEL, PROGRAM, SANITIZED, Case, environment, main
 
 SPEEDS = {"disk", "buffered", "cached", "commit", "out_in_float32", "out_in_float16", "out_in_bfloat16", "in_out_float32",
-          "in_out_float16", "in_out_bfloat16"}
+          "in_out_float16", "in_out_bfloat16", "int8", "int4"}
 
 
 class Placement(Case):

@@ -298,13 +298,76 @@ static void test_worth(void **state)
     free_model(m);
 }
 
+/* ---- seconds and advice ---- */
+
+/* Groups as fast as they were measured, and where they were not as bfloat16; what streams is read
+ * as it is stored. */
+static void test_token_seconds(void **state)
+{
+    (void)state;
+    const plim_speeds speeds = {
+        .disk = 4e9, .cached = 8e9, .commit = 2e9, .product_out_in = {1e9, 1e9, 2e9}};
+    made *m = make_model(config_llama_8b, &bf16);
+    m->facts.speeds = speeds;
+    m->options.context = 64;
+    m->options.torch_dtype = PLIM_Q4;
+    plim_load_plan *plan = plan_of(m);
+    double head = (double)placement_of(m, plan, 0, PLIM_ROLE_HEAD)->bytes, vectors = 65 * 4096 * 2,
+           rest = (double)plan->weight_bytes - 2 * head - vectors,
+           kv = (double)plan->kv_bytes / 2 / 1e9, slow = (head + rest) / 2e9 + kv;
+    assert_true(plan->token_seconds > slow * 0.9999 && plan->token_seconds < slow * 1.0001);
+    plim_load_plan_close(&plan);
+    m->facts.speeds.product_groups[0] = 4e9;
+    m->facts.speeds.product_groups[1] = 3e9;
+    plan = plan_of(m);
+    double fast = head / 4e9 + rest / 3e9 + kv;
+    assert_true(plan->token_seconds > fast * 0.9999 && plan->token_seconds < fast * 1.0001);
+    plim_load_plan_close(&plan);
+    free_model(m);
+}
+
+static bool says(const plim_load_plan *plan, const char *what)
+{
+    for (size_t i = 0; i < plan->advice_count; i++)
+        if (!strncmp(plan->advice[i], what, strlen(what)))
+            return true;
+    return false;
+}
+
+/* The wider of the two that fits is the advice; none where the run type is one of them. */
+static void test_advice(void **state)
+{
+    (void)state;
+    static const struct {
+        plim_dtype asked;
+        uint64_t limit;
+        bool eight, four;
+    } cases[] = {{PLIM_AUTO, 10 * GIB, true, false},
+                 {PLIM_AUTO, 7 * GIB, false, true},
+                 {PLIM_AUTO, 2 * GIB, false, false},
+                 {PLIM_I8, 7 * GIB, false, false}};
+    made *m = make_model(config_llama_8b, &bf16);
+    m->options.device_map.all = PLIM_DEVICE_CPU;
+    m->options.context = 512;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        m->options.torch_dtype = cases[i].asked;
+        plim_load_plan *plan = plan_under(m, cases[i].limit);
+        assert_false(plan->fits);
+        assert_int_equal(says(plan, "--dtype int8 "), cases[i].eight);
+        assert_int_equal(says(plan, "--dtype int4 "), cases[i].four);
+        plim_load_plan_close(&plan);
+    }
+    free_model(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_llama),      cmocka_unit_test(test_gpt2),
-        cmocka_unit_test(test_odd_shapes), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_packed),     cmocka_unit_test(test_packed_types),
-        cmocka_unit_test(test_every_line), cmocka_unit_test(test_worth),
+        cmocka_unit_test(test_llama),         cmocka_unit_test(test_gpt2),
+        cmocka_unit_test(test_odd_shapes),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_packed),        cmocka_unit_test(test_packed_types),
+        cmocka_unit_test(test_token_seconds), cmocka_unit_test(test_advice),
+        cmocka_unit_test(test_every_line),    cmocka_unit_test(test_worth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

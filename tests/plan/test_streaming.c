@@ -317,6 +317,10 @@ static bool follow(made *m, const char *line)
         m->options.context = context;
     else if (!strncmp(line, "--dtype bfloat16", 16))
         m->options.torch_dtype = PLIM_BF16;
+    else if (!strncmp(line, "--dtype int8", 12))
+        m->options.torch_dtype = PLIM_I8;
+    else if (!strncmp(line, "--dtype int4", 12))
+        m->options.torch_dtype = PLIM_Q4;
     else if (!strncmp(line, "--kv-dtype float16", 18))
         m->options.kv_dtype = PLIM_F16;
     else if (!strncmp(line, "--device-map auto", 17))
