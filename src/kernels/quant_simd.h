@@ -55,11 +55,13 @@ SIMD_INLINE void find_rows(weight_rows *out, const plim_product *p, size_t o)
 }
 
 /* scale[i] = that of group g + i of all VL rows, for n groups; 0 beyond. */
-SIMD_INLINE void load_scales(vf scale[VL], const weight_rows *from, size_t g, size_t n)
+SIMD_INLINE void load_scales(vf scale[VL], const weight_rows *from, size_t g, size_t n,
+                             size_t ahead_bytes)
 {
     vi lanes[VL];
 #pragma GCC unroll 16
     for (int j = 0; j < VL; j++) {
+        simd_prefetch(from->scales[j] + g * sizeof(uint16_t) + ahead_bytes);
         vf s = n >= VL ? vf_widen(from->scales[j], g, PLIM_F16)
                        : vf_widen_tail(from->scales[j], g, n, PLIM_F16);
         memcpy(&lanes[j], &s, sizeof s);
@@ -89,19 +91,20 @@ SIMD_INLINE size_t step_groups(plim_dtype format)
     return VECTOR_BYTES / group_bytes(format);
 }
 
-/* sums[i] = group g + i of VL outputs times that of the row, before the bias. */
-SIMD_INLINE void dot_step(vi sums[VL / 4], const weight_rows *w, size_t g, const packed_row *x,
-                          size_t n, size_t ahead_bytes, plim_dtype format)
+/* y += n <= step_groups() groups from g on of VL outputs times those of the row; scale is that of
+ * group g. */
+SIMD_INLINE vf dot_step(vf y, const weight_rows *w, const vf *scale, const packed_row *x, size_t g,
+                        const size_t n, size_t ahead_bytes, plim_dtype format)
 {
-    vi dots[VL], none = vi_set1(0);
-    size_t at = g * group_bytes(format), bytes = n * group_bytes(format);
+    vi dots[VL], sums[VL / 4], none = vi_set1(0);
+    const size_t at = g * group_bytes(format), bytes = n * group_bytes(format);
     vi first = vi_load(format == PLIM_Q8 ? x->q + g * GROUP : x->even + g * GROUP / 2);
     vi second = format == PLIM_Q8 ? none : vi_load(x->odd + g * GROUP / 2);
 #pragma GCC unroll 16
     for (int j = 0; j < VL; j++) {
         const char *from = w->w[j] + at;
-        vi q = bytes >= VECTOR_BYTES ? vi_load(from) : vi_load_tail(from, bytes);
-        simd_prefetch_l2(from + ahead_bytes);
+        vi q = bytes == VECTOR_BYTES ? vi_load(from) : vi_load_tail(from, bytes);
+        simd_prefetch(from + ahead_bytes);
         if (format == PLIM_Q8)
             dots[j] = dot_add(dot_begin(none, format), q, first, format);
         else
@@ -113,24 +116,10 @@ SIMD_INLINE void dot_step(vi sums[VL / 4], const weight_rows *w, size_t g, const
         vi_sums_of_8(sums, dots);
     else
         vi_sums_of_4(sums, dots);
-}
-
-/* y += n groups from g of VL outputs times those of the row. */
-SIMD_INLINE vf dot_block(vf y, const weight_rows *w, const vf scale[VL], const packed_row *x,
-                         size_t g, size_t n, size_t ahead_bytes, plim_dtype format)
-{
-    const size_t step = step_groups(format);
-    for (size_t i = 0; i < n; i += step) {
-        vi sums[VL / 4];
-        dot_step(sums, w, g + i, x, n - i, ahead_bytes, format);
-#pragma GCC unroll 4
-        for (size_t s = 0; s < step; s++) {
-            if (i + s >= n)
-                break;
-            const group_scale *xs = x->scales + g + i + s;
-            vi sum = vi_add(sums[s], bias_of(xs, format));
-            y = vf_fma(vf_mul(vf_set1(xs->scale), scale[i + s]), vf_from_int(sum), y);
-        }
+    for (size_t i = 0; i < step_groups(format) && i < n; i++) {
+        const group_scale *xs = x->scales + g + i;
+        vi sum = vi_add(sums[i], bias_of(xs, format));
+        y = vf_fma(vf_mul(vf_set1(xs->scale), scale[i]), vf_from_int(sum), y);
     }
     return y;
 }
@@ -147,19 +136,24 @@ SIMD_INLINE packed_row row_of(const plim_product *p, size_t r)
 
 SIMD_INLINE void few_rows(const plim_product *p, plim_dtype format)
 {
-    size_t groups = p->inputs / GROUP;
+    const size_t step = step_groups(format);
+    size_t groups = p->inputs / GROUP, ahead = VL * p->w_row_bytes;
     for (size_t o = 0; o < p->outputs; o += VL) {
         weight_rows w;
         find_rows(&w, p, o);
         for (size_t g = 0; g < groups; g += VL) {
             vf scale[VL];
             size_t n = smaller(VL, groups - g);
-            load_scales(scale, &w, g, n);
+            load_scales(scale, &w, g, n, VL * p->scale_row_bytes);
             for (size_t r = 0; r < p->rows; r++) {
                 packed_row x = row_of(p, r);
                 float *y = p->y + r * p->y_stride + o;
                 vf sum = load_outputs(y, p->outputs - o);
-                sum = dot_block(sum, &w, scale, &x, g, n, VL * p->w_row_bytes, format);
+                size_t i = 0;
+                for (; i + step <= n; i += step)
+                    sum = dot_step(sum, &w, scale + i, &x, g + i, step, ahead, format);
+                if (i < n)
+                    sum = dot_step(sum, &w, scale + i, &x, g + i, n - i, ahead, format);
                 store_outputs(y, sum, p->outputs - o);
             }
         }
@@ -200,7 +194,7 @@ static void fill_panel(panel *to, const plim_product *p, size_t o, size_t g, siz
         find_rows(&w, p, o + lane);
         for (size_t i = 0; i < n; i += VL) {
             vf scale[VL];
-            load_scales(scale, &w, g + i, smaller(VL, n - i));
+            load_scales(scale, &w, g + i, smaller(VL, n - i), 0);
             for (size_t s = 0; s < VL; s++)
                 vf_store(&to->scale[i + s][lane], scale[s]);
         }

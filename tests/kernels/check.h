@@ -41,6 +41,7 @@ uint16_t check_narrow(double value, plim_dtype dtype);
 void check_same(const char *table, float a, float b);
 
 int check_bench(void);
+int check_bench_quant(void);
 
 extern const struct CMUnitTest check_product_tests[], check_attention_tests[],
     check_elementwise_tests[];
