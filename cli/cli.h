@@ -31,6 +31,7 @@ plim_status run_command(cli *c, plim_error *err);
 plim_status plan_command(cli *c, plim_error *err);
 plim_status load_command(cli *c, plim_error *err);
 plim_status info_command(cli *c, plim_error *err);
+plim_status info_cpu(cli *c, plim_error *err); /* info --cpu */
 plim_status logits_command(cli *c, plim_error *err);
 plim_status tokenize_command(cli *c, plim_error *err);
 plim_status detokenize_command(cli *c, plim_error *err);

@@ -16,7 +16,15 @@ typedef struct variable {
     const char *name, *meaning;
 } variable;
 
-enum { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, HOME, VARIABLES };
+enum {
+    HF_HUB_CACHE,
+    HUGGINGFACE_HUB_CACHE,
+    HF_HOME,
+    XDG_CACHE_HOME,
+    HOME,
+    PLIMSOLL_CPU,
+    VARIABLES
+};
 
 static const variable table[VARIABLES] = {
     [HF_HUB_CACHE] = {"HF_HUB_CACHE", "the cache folder itself"},
@@ -28,6 +36,10 @@ static const variable table[VARIABLES] = {
     [HOME] = {"HOME",
               "the cache is HOME/.cache/huggingface/hub, the speeds are in\n"
               "                         HOME/.cache/plimsoll/speeds.json; also what ~ means"},
+    [PLIMSOLL_CPU] =
+        {"PLIMSOLL_CPU",
+         "the kernels, by a level that plimsoll info --cpu lists (scalar, avx2, ...);\n"
+         "                         default: the best that this processor has"},
 };
 
 static const char *value_of(int which)
@@ -160,13 +172,39 @@ plim_status environment_speeds(char *path, size_t cap, plim_error *err)
     return path[0] == '/' ? PLIM_OK : cli_fail(err, PLIM_E_IO, "there is no home folder");
 }
 
+plim_status environment_cpu(unsigned *mask, plim_error *err)
+{
+    const char *wanted = value_of(PLIMSOLL_CPU);
+    char names[160] = "";
+    plim_cpu_level level;
+    plim_cpu_info cpu;
+    *mask = PLIM_CPU_ALL;
+    if (!wanted || !*wanted)
+        return PLIM_OK;
+    plim_cpu_read(&cpu);
+    for (size_t i = 0; plim_cpu_level_read(&level, i) == PLIM_OK; i++) {
+        bool has = (cpu.features & level.needs) == level.needs;
+        if (!strcmp(level.name, wanted)) {
+            *mask = level.needs;
+            return has ? PLIM_OK
+                       : cli_fail(err, PLIM_E_USAGE, "PLIMSOLL_CPU=%s: this processor lacks %s",
+                                  wanted, level.instructions);
+        }
+        if (i > 0)
+            append(names, sizeof names, ", ", 2);
+        append(names, sizeof names, level.name, strlen(level.name));
+    }
+    return cli_fail(err, PLIM_E_USAGE, "PLIMSOLL_CPU: want one of %s, found '%.40s'", names,
+                    wanted);
+}
+
 void environment_help(cli_out *out)
 {
     char path[PATH_MAX];
     out_text(
         out,
-        "Variables that plimsoll reads, in the order in which they decide where the Hugging Face\n"
-        "cache lies (--cache-dir comes before all of them):\n\n");
+        "Variables that plimsoll reads; those of folders in the order in which they decide where\n"
+        "the Hugging Face cache lies (--cache-dir comes before all of them):\n\n");
     for (int i = 0; i < VARIABLES; i++) {
         const char *value = value_of(i);
         out_format(out, "  %-22s %s\n", table[i].name, table[i].meaning);

@@ -19,6 +19,10 @@ plim_status environment_cache(char *path, size_t cap, plim_error *err);
  * without a home folder. */
 plim_status environment_speeds(char *path, size_t cap, plim_error *err);
 
+/* The instruction sets that PLIMSOLL_CPU allows, *mask = PLIM_CPU_ALL where it is not set.
+ * PLIM_E_USAGE for a level that does not exist or that this processor lacks. */
+plim_status environment_cpu(unsigned *mask, plim_error *err);
+
 /* The table with the values of now, and the folder they lead to. */
 void environment_help(cli_out *out);
 

@@ -137,6 +137,8 @@ static void write_text(cli *c, const summary *s)
 plim_status info_command(cli *c, plim_error *err)
 {
     summary s;
+    if (c->options.cpu)
+        return info_cpu(c, err);
     memset(&s, 0, sizeof s);
     plim_status status = cli_check_name(c->options.names[0], err);
     if (status == PLIM_OK)

@@ -102,6 +102,9 @@ static plim_status open_context(cli *c, uint64_t limit, plim_error *err)
     plim_status status = baseline_measure(&context.baseline, err);
     if (status != PLIM_OK)
         return status;
+    status = environment_cpu(&context.cpu_mask, err);
+    if (status != PLIM_OK)
+        return status;
     context.memory_limit = limit;
     context.threads = (unsigned)c->options.threads;
     context.log = on_log;

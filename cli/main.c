@@ -25,7 +25,7 @@ static const command_row commands[CMD_COUNT] = {
                   plan_command},
     [CMD_LOAD] = {"load", "MODEL", "load only: seconds, bytes, peak; checks the prediction",
                   load_command},
-    [CMD_INFO] = {"info", "MODEL", "model type, parameters, tensors, from headers alone",
+    [CMD_INFO] = {"info", "MODEL | --cpu", "model type, parameters, tensors, from headers alone",
                   info_command},
     [CMD_LOGITS] = {"logits", "MODEL -p TEXT -o FILE",
                     "the scores of every position, as a safetensors file", logits_command},

@@ -63,8 +63,8 @@ const option_row cli_option_table[] = {
     {"jsonl", NULL, 0, KIND_FLAG, BIT(CMD_TOKENIZE) | BIT(CMD_DETOKENIZE), AT(jsonl), ANY, NULL,
      "a JSON value per line in, an object per line out"},
     /* loading */
-    {"dtype", "torch-dtype", 0, KIND_DTYPE, LOADS | BIT(CMD_SYNTH) | BIT(CMD_CONVERT), AT(dtype), ANY,
-     "TYPE", "auto, float32, bfloat16, float16, int8, int4"},
+    {"dtype", "torch-dtype", 0, KIND_DTYPE, LOADS | BIT(CMD_SYNTH) | BIT(CMD_CONVERT), AT(dtype),
+     ANY, "TYPE", "auto, float32, bfloat16, float16, int8, int4"},
     {"memory", NULL, 0, KIND_LINE, ALL & ~BIT(CMD_SYNTH), AT(memory), ANY, "SIZE",
      "the line never crossed: auto (default), none, 8GiB"},
     {"low-cpu-mem-usage", NULL, 0, KIND_BOOL, LOADS, AT(low_cpu_mem_usage), ANY, "BOOL",
@@ -85,7 +85,7 @@ const option_row cli_option_table[] = {
     {"probe", NULL, 0, KIND_FLAG, BIT(CMD_PLAN), AT(probe), ANY, NULL,
      "measure this disk and memory first, and keep the figures"},
     {"threads", NULL, 0, KIND_U64, ALL, AT(threads), 1, 256, false, "N",
-     "default: the cores this process may use"},
+     "default: the physical cores this process may use"},
     {"offload-folder", NULL, 0, KIND_TEXT, LOADS, AT(offload_folder), ANY, "DIR",
      "accepted; nothing is ever written there"},
     /* where a name leads */
@@ -100,6 +100,8 @@ const option_row cli_option_table[] = {
      "the safetensors file to write"},
     {"max-shard-size", NULL, 0, KIND_SIZE, BIT(CMD_SYNTH) | BIT(CMD_CONVERT), AT(max_shard_size), 1,
      1e18, false, "SIZE", "files of at most SIZE (synth: one file; convert: 5GB)"},
+    {"cpu", NULL, 0, KIND_FLAG, BIT(CMD_INFO), AT(cpu), ANY, NULL,
+     "in place of a MODEL: the processor, its kernels and threads"},
     {"json", NULL, 0, KIND_FLAG, ALL, AT(json), ANY, NULL, "one JSON object on standard output"},
     {"quiet", NULL, 'q', KIND_FLAG, ALL, AT(quiet), ANY, NULL,
      "no progress, warnings or memory report"},

@@ -256,7 +256,7 @@ plim_status cli_options_parse(cli_options *o, cli_command command, int argc, cha
             o->names[o->name_count++] = argv[i];
         }
     }
-    size_t want = command == CMD_SYNTH || command == CMD_CONVERT ? 2 : 1;
+    size_t want = o->cpu ? 0 : command == CMD_SYNTH || command == CMD_CONVERT ? 2 : 1;
     if (o->help || o->name_count == want)
         return PLIM_OK;
     if (o->name_count > want)

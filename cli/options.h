@@ -69,6 +69,7 @@ typedef struct cli_options {
     bool no_special, skip_special, jsonl;
     cli_counts prompts, contexts; /* of bench */
     uint64_t rounds;              /* 0: not given */
+    bool cpu;                     /* info: of the processor */
     bool json, quiet, verbose, help;
 } cli_options;
 

@@ -236,10 +236,10 @@ typedef struct plim_context_options {
 PLIM_API void plim_context_options_init_sized(plim_context_options *options, size_t size);
 #define plim_context_options_init(o) plim_context_options_init_sized((o), sizeof *(o))
 
-#define PLIM_CPU_AVX2        0x1u /* AVX2, FMA and F16C */
-#define PLIM_CPU_AVX512      0x2u /* F, BW, DQ, VL */
-#define PLIM_CPU_AVX512_VNNI 0x4u /* dot products of bytes, with PLIM_CPU_AVX512 */
-#define PLIM_CPU_AVX_VNNI    0x8u /* the same for 256 bits, with PLIM_CPU_AVX2 */
+#define PLIM_CPU_AVX2        0x1u  /* AVX2, FMA and F16C */
+#define PLIM_CPU_AVX512      0x2u  /* F, BW, DQ, VL */
+#define PLIM_CPU_AVX512_VNNI 0x4u  /* dot products of bytes, with PLIM_CPU_AVX512 */
+#define PLIM_CPU_AVX_VNNI    0x8u  /* the same for 256 bits, with PLIM_CPU_AVX2 */
 #define PLIM_CPU_NEON        0x10u /* aarch64 */
 #define PLIM_CPU_ALL         0xffffffffu
 
@@ -252,6 +252,49 @@ PLIM_API unsigned plim_context_threads(const plim_context *context);
 
 /* "scalar", "avx2", "avx512", "neon", ...: the best kernels in use.  Static storage. */
 PLIM_API const char *plim_context_kernels(const plim_context *context);
+
+/* ---- the processor ----------------------------------------------------------------------------
+ */
+
+typedef struct plim_cpu_info {
+    char processor[128]; /* its name, "" where the system does not tell */
+    unsigned features;   /* PLIM_CPU_*: it has them, and the system saves their registers */
+    unsigned logical;    /* processors that are online, hyperthreads among them */
+    unsigned physical;   /* the cores that they belong to */
+    unsigned allowed_logical, allowed_physical; /* of those in this process's affinity mask */
+    unsigned quota;   /* cores' worth of time its control groups allow, rounded up; 0: no limit */
+    unsigned threads; /* of a context by default: min(allowed_physical, quota), at most 256 */
+} plim_cpu_info;
+
+PLIM_API void plim_cpu_read(plim_cpu_info *out);
+
+/* A set of kernels that was compiled for this architecture.  A better one overwrites parts of those
+ * before it. */
+typedef struct plim_cpu_level {
+    const char *name;         /* "scalar", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon" */
+    const char *instructions; /* for people: what it adds to the others */
+    unsigned needs;           /* PLIM_CPU_*, all of them; as a cpu_mask it forces this level */
+} plim_cpu_level;
+
+/* The i-th level into *out, or PLIM_E_USAGE past the last.  Static storage. */
+PLIM_API plim_status plim_cpu_level_read(plim_cpu_level *out, size_t i);
+
+typedef enum plim_kernel_kind {
+    PLIM_KERNELS_FLOAT_PRODUCTS,
+    PLIM_KERNELS_INT8_PRODUCTS,
+    PLIM_KERNELS_INT4_PRODUCTS,
+    PLIM_KERNELS_ATTENTION,
+    PLIM_KERNELS_NORMS, /* and activations, rope, the largest score */
+    PLIM_KERNELS_CASTS,
+    PLIM_KERNELS_QUANTISING,
+    PLIM_KERNELS_COUNT
+} plim_kernel_kind;
+
+/* "float products", ...; "?" out of range.  Static storage. */
+PLIM_API const char *plim_kernel_kind_name(plim_kernel_kind kind);
+
+/* The name of the level that does such work in a context with this cpu_mask, on this processor. */
+PLIM_API const char *plim_cpu_kernels(plim_kernel_kind kind, unsigned cpu_mask);
 
 /* ---- models -----------------------------------------------------------------------------------
  */
@@ -675,9 +718,9 @@ PLIM_API plim_status plim_session_fill(plim_session *session, size_t length, uin
 /* What one pass that appends `count` tokens to a sequence of `length`, and gives the logits of the
  * last one, must read and compute at least.  An operation is a multiplication or an addition. */
 typedef struct plim_pass_cost {
-    uint64_t weight_bytes; /* every weight once, in its type in memory, scales included; of the
-                              tables of embeddings and positions a row per token */
-    uint64_t kv_bytes;     /* keys and values of every position that is seen, once */
+    uint64_t weight_bytes;   /* every weight once, in its type in memory, scales included; of the
+                                tables of embeddings and positions a row per token */
+    uint64_t kv_bytes;       /* keys and values of every position that is seen, once */
     double float_operations; /* products with float weights, and with keys and values; norms,
                                 activations and the like are not counted */
     double int8_operations;  /* products with weights of int8 and int4 */
@@ -709,9 +752,9 @@ PLIM_API double plim_limits_measure(plim_limits *limits, plim_limit what, double
 
 /* A way to read that was tried. */
 typedef struct plim_read_way {
-    unsigned rows;  /* read side by side */
-    size_t ahead;   /* bytes that are asked for beforehand (prefetch); 0: none */
-    double speed;   /* bytes per second, the best of its tries */
+    unsigned rows; /* read side by side */
+    size_t ahead;  /* bytes that are asked for beforehand (prefetch); 0: none */
+    double speed;  /* bytes per second, the best of its tries */
     int chosen;
 } plim_read_way;
 

@@ -167,8 +167,8 @@ typedef struct plim_kernels {
     /* Indexed by the weight's format: F32, F16, BF16; out_in also Q8, Q4; NULL elsewhere. */
     plim_product_fn product_out_in[PLIM_DTYPE_COUNT];
     plim_product_fn product_in_out[PLIM_DTYPE_COUNT];
-    /* For out_in, by the weight's format: products of pack_from[format] rows and more want them
-     * packed (NULL and SIZE_MAX: never). */
+    /* By the weight's format: products of pack_from[format] rows and more want them packed, in
+     * either layout (NULL and SIZE_MAX: never). */
     plim_pack_fn pack[PLIM_DTYPE_COUNT];
     size_t pack_from[PLIM_DTYPE_COUNT];
     plim_quantise_fn quantise[PLIM_DTYPE_COUNT];     /* Q8, Q4 */
@@ -212,11 +212,15 @@ void plim_kernels_init(plim_kernels *out, unsigned cpu);
  * is "scalar", which needs nothing and fills every slot.  A mask of `needs` forces a level. */
 typedef struct plim_kernel_level {
     const char *name;
-    unsigned needs; /* PLIM_CPU_*, all of them */
+    unsigned needs;           /* PLIM_CPU_*, all of them */
+    const char *instructions; /* for people: what this level adds */
     void (*fill)(plim_kernels *out);
 } plim_kernel_level;
 extern const plim_kernel_level plim_kernel_levels[];
 extern const size_t plim_kernel_level_count;
+
+/* The level whose kernels of a kind run with the instruction sets in `cpu`. */
+const plim_kernel_level *plim_kernels_used(plim_kernel_kind kind, unsigned cpu);
 
 void plim_kernels_ref(plim_kernels *out);
 void plim_kernels_avx2(plim_kernels *out);
