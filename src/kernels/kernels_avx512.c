@@ -9,6 +9,7 @@
 #include "kernels/products_simd.h"
 #include "kernels/attention_simd.h"
 #include "kernels/quant_levels.h"
+#include "kernels/avx512.h"
 
 void plim_kernels_avx512(plim_kernels *out)
 {
@@ -22,6 +23,7 @@ void plim_kernels_avx512(plim_kernels *out)
     out->attention[PLIM_F32] = attention_f32;
     out->attention[PLIM_F16] = attention_f16;
     out->attention[PLIM_BF16] = attention_bf16;
+    plim_elementwise_avx512(out);
     plim_quant_avx512(out);
 }
 
