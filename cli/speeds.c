@@ -22,10 +22,18 @@
 #define KEY_BYTES      512
 
 /* The numbers of an entry, in the order of plim_speeds, which consists of nothing else. */
-static const char *const members[] = {
-    "disk",           "buffered",        "cached",         "commit",         "out_in_float32",
-    "out_in_float16", "out_in_bfloat16", "in_out_float32", "in_out_float16", "in_out_bfloat16",
-    "int8",           "int4"};
+static const char *const members[] = {"disk",
+                                      "buffered",
+                                      "cached",
+                                      "commit",
+                                      "out_in_float32",
+                                      "out_in_float16",
+                                      "out_in_bfloat16",
+                                      "in_out_float32",
+                                      "in_out_float16",
+                                      "in_out_bfloat16",
+                                      "int8",
+                                      "int4"};
 #define MEMBERS (sizeof members / sizeof members[0])
 
 static_assert(sizeof(plim_speeds) == MEMBERS * sizeof(double), "a name for every speed");

@@ -156,7 +156,11 @@ static void move(const filling *f, const slot *s, const plim_move *m)
     }
     if (p->change >= PLIM_CHANGE_QUANTISE)
         piece.first = (s->read->offset + m->skip - t->offset) / (bits / 8) - e->row * pour.cols;
-    plim_pour_all(&pour, &piece);
+    unsigned tasks = plim_pour_tasks(&pour, &piece);
+    for (unsigned i = 0; i < tasks && !plim_monitor_stopped(f->monitor); i++) {
+        plim_pour_task(&pour, &piece, i);
+        plim_monitor_step(f->monitor, 0); /* quantising a read takes long enough to be cancelled */
+    }
 }
 
 static void place(const filling *f, const slot *s)

@@ -291,6 +291,11 @@ static plim_status run_load_wide(stage *s, plim_error *err)
     return stage_load(s, &(loading){.reader = PLIM_READER_DIRECT, .dtype = PLIM_F32}, err);
 }
 
+static plim_status run_load_int4(stage *s, plim_error *err)
+{
+    return stage_load(s, &(loading){.reader = PLIM_READER_DIRECT, .dtype = PLIM_Q4}, err);
+}
+
 /* Four files and an index, transposed weights, a narrower type. */
 static plim_status run_shards(stage *s, plim_error *err)
 {
@@ -617,6 +622,7 @@ const scenario scenarios[] = {
      .model = TREE "golden/gpt2-sharded"},
     {.name = "load-wide", .apart = 1, .run = run_load_wide, .model = TREE "golden/gpt2-bf16"},
     {.name = "load-cast", .run = run_load_cast, .lines = 1},
+    {.name = "load-int4", .apart = 1, .run = run_load_int4, .lines = 1},
     {.name = "load-old-way", .run = run_load_old_way, .lines = 1},
     {.name = "load-shards", .run = run_shards, .lines = 1, .model = TREE "golden/gpt2-sharded"},
     {.name = "stream",
@@ -637,6 +643,13 @@ const scenario scenarios[] = {
      .run = run_talk,
      .prepare = prepare_stream_buffered,
      .model = TREE "golden/llama-bf16",
+     .sparse = 3,
+     .ahead = 1},
+    {.name = "stream-packed", /* quants and scales in different files */
+     .apart = 1,
+     .run = run_talk,
+     .prepare = prepare_stream,
+     .model = TREE "golden/packed/qwen3-mixed-sharded",
      .sparse = 3,
      .ahead = 1},
     {.name = "stream-tight",
