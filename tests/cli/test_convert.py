@@ -115,6 +115,33 @@ class Convert(Case):
                 self.assertLess(error ** 0.5, most, name)
                 self.assertEqual(out.spans[name + "_packed"][0] % 16, 0)
 
+    def test_text_of_transformers(self):
+        """Greedy text from the converted folder as Transformers gives it (tools/quality/converted.py), token by token
+        after its own text; tokens that are nearly as likely as the next are left out, as recorded."""
+        recorded = json.loads((Path(__file__).parent / "converted.json").read_text())
+        for dtype in ("int8", "int4"):
+            out = self.convert(MODEL, dtype).path
+            compared = 0
+            for row in recorded[dtype]:
+                prompt, tokens, close = row["prompt"], row["tokens"], set(row["close"])
+                ids = ",".join(map(str, prompt + tokens[:-1]))
+                done = self.run_program("logits", out, "--tokens", ids, "-o", self.folder / "logits")
+                self.assertEqual(done.code, 0, done.err)
+                header, data = read_safetensors(self.folder / "logits")
+                vocabulary = header["logits"]["shape"][1]
+                for i, token in enumerate(tokens):
+                    if i in close:
+                        continue
+                    at = (len(prompt) - 1 + i) * vocabulary * 4
+                    scores = struct.unpack_from(f"<{vocabulary}f", data, at)
+                    self.assertEqual(scores.index(max(scores)), token, (dtype, row["prompt"], i))
+                    compared += 1
+                ours = self.run_program("run", out, "--prompt-tokens", ",".join(map(str, prompt)), "-n", str(len(tokens)),
+                                        "--ignore-eos", "--json", "--quiet").json["tokens"]
+                firm = min(close, default=len(tokens))
+                self.assertEqual(ours[:firm], tokens[:firm])
+            self.assertGreater(compared, 350)
+
     def test_head_of_its_own(self):
         """8 bits, also beside layers of 4; what no group fills stays, and is ignored by name."""
         model = self.llama(intermediate_size=100)
