@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plim_convert through the public calls: what it holds, what a callback may do, what is refused.
+ * (What is written is tests/cli/test_convert.py's affair.) */
+#include "api_test.h"
+
+#include <dirent.h>
+
+static unsigned entries_of(const temp_folder *t)
+{
+    unsigned n = 0;
+    DIR *folder = opendir(t->path);
+    while (folder && readdir(folder))
+        n++;
+    closedir(folder);
+    return n - 2;
+}
+
+static plim_convert_options options_for(plim_dtype dtype)
+{
+    plim_convert_options o;
+    plim_convert_options_init(&o);
+    o.torch_dtype = dtype;
+    return o;
+}
+
+/* Below 8 MiB, and none of it afterwards; the same bytes whatever the number of threads. */
+static void test_memory(void **state)
+{
+    temp_folder t = temp_open();
+    plim_error err;
+    (void)state;
+    for (unsigned threads = 1; threads <= 3; threads += 2) {
+        char name[8] = "int4-0";
+        name[5] = (char)('0' + threads);
+        plim_context *c = context_with(threads);
+        plim_memory before, after;
+        plim_context_memory(c, &before);
+        plim_convert_options o = options_for(PLIM_Q4);
+        ok(plim_convert(c, SHAKESPEARE, temp_path(&t, name), &o, &err), &err);
+        plim_context_memory(c, &after);
+        assert_int_equal(after.total.now, before.total.now);
+        assert_in_range(after.total.peak - before.total.now, 5u << 20, 8u << 20);
+        plim_context_close(&c);
+    }
+    char command[400];
+    snprintf(command, sizeof command, "cmp %s/model.safetensors %s/model.safetensors",
+             temp_path(&t, "int4-1"), temp_path(&t, "int4-3"));
+    assert_int_equal(system(command), 0);
+    temp_close(&t);
+}
+
+typedef struct watcher {
+    unsigned calls;
+    uint64_t done, total;
+    int stop;
+} watcher;
+
+static int on_progress(void *user, const plim_progress *p)
+{
+    watcher *w = user;
+    w->calls++;
+    assert_true(p->done_bytes >= w->done && p->done_bytes <= p->total_bytes);
+    w->done = p->done_bytes;
+    w->total = p->total_bytes;
+    return w->stop;
+}
+
+static void test_progress(void **state)
+{
+    temp_folder t = temp_open();
+    plim_error err;
+    (void)state;
+    plim_context *c = context_with(1);
+    watcher w = {0};
+    plim_convert_options o = options_for(PLIM_F32);
+    o.progress = on_progress;
+    o.progress_user = &w;
+    ok(plim_convert(c, SHAKESPEARE, temp_path(&t, "whole"), &o, &err), &err);
+    assert_true(w.calls >= 1 && w.done == w.total);
+    assert_int_equal(w.total, UINT64_C(4) * 1746624);
+    w = (watcher){.stop = 1};
+    assert_int_equal(plim_convert(c, SHAKESPEARE, temp_path(&t, "cut"), &o, &err),
+                     PLIM_E_CANCELLED);
+    assert_int_equal(entries_of(&t), 1);
+    plim_context_close(&c);
+    temp_close(&t);
+}
+
+static void test_usage(void **state)
+{
+    temp_folder t = temp_open();
+    plim_error err;
+    (void)state;
+    plim_context *c = context_with(1);
+    const char *out = temp_path(&t, "out");
+    static const plim_dtype bad[] = {PLIM_AUTO, PLIM_F64, PLIM_I32, PLIM_U8, PLIM_DTYPE_COUNT};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        plim_convert_options o = options_for(bad[i]);
+        assert_int_equal(plim_convert(c, SHAKESPEARE, out, &o, &err), PLIM_E_USAGE);
+    }
+    plim_convert_options o = options_for(PLIM_F16);
+    assert_int_equal(plim_convert(c, SHAKESPEARE, out, NULL, &err), PLIM_E_USAGE);
+    assert_int_equal(plim_convert(c, SHAKESPEARE, "", &o, NULL), PLIM_E_USAGE);
+    assert_int_equal(plim_convert(c, NULL, out, &o, &err), PLIM_E_USAGE);
+    o.size = 0;
+    assert_int_equal(plim_convert(c, SHAKESPEARE, out, &o, &err), PLIM_E_USAGE);
+    o = options_for(PLIM_F16);
+    assert_int_equal(plim_convert(c, SHAKESPEARE, t.path, &o, &err), PLIM_OK); /* empty */
+    assert_int_equal(plim_convert(c, SHAKESPEARE, t.path, &o, &err), PLIM_E_USAGE);
+    assert_string_equal(err.file, t.path);
+    plim_context_close(&c);
+    temp_close(&t);
+}
+
+/* A line that leaves less than the pieces need: refused before anything is written. */
+static void test_line(void **state)
+{
+    temp_folder t = temp_open();
+    plim_error err;
+    plim_context *c;
+    plim_context_options context;
+    (void)state;
+    plim_context_options_init(&context);
+    context.threads = 1;
+    context.baseline = 1;
+    context.memory_limit = 3u << 20;
+    ok(plim_context_open(&c, &context, &err), &err);
+    plim_convert_options o = options_for(PLIM_I8);
+    assert_int_equal(plim_convert(c, SHAKESPEARE, temp_path(&t, "out"), &o, &err), PLIM_E_BUDGET);
+    assert_int_equal(entries_of(&t), 0);
+    plim_context_close(&c);
+    temp_close(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
