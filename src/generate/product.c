@@ -5,8 +5,14 @@
 
 #include <string.h>
 
-#define FEW_ROWS 8u /* up to so many rows the weights' way from memory counts, not the arithmetic  \
-                     */
+#define FEW_ROWS                                                                                   \
+    8u /* up to so many rows the weights' way from memory counts, not the arithmetic               \
+        */
+
+#define PANEL 48u /* outputs that the kernels take at once, given many rows */
+#define MANY_OUTPUTS                                                                               \
+    (10 * PANEL) /* each task reads all rows; it stays short all the same, so that a cancel is     \
+                    heard */
 
 static bool cancelled(const plim_multiplier *m)
 {
@@ -44,14 +50,14 @@ static void tile_task(void *arg, unsigned task, unsigned worker)
 static size_t choose_block(const plim_product *tile, plim_layout layout, unsigned threads)
 {
     bool few = tile->rows <= FEW_ROWS;
-    if (threads == 1)
-        return few ? tile->outputs : 256;
-    size_t parts = (size_t)threads * (layout == PLIM_IN_OUT ? 2 : 8);
-    size_t block = (tile->outputs + parts - 1) / parts;
-    if (!few && block > 256)
-        block = 256; /* a task of a long chunk stays short, so that a cancel is heard */
-    block = (block + 15) & ~(size_t)15;
-    return block < 64 ? 64 : block;
+    if (threads == 1 && few)
+        return tile->outputs;
+    size_t parts = (size_t)threads * (layout == PLIM_IN_OUT && few ? 2 : 8);
+    size_t block = (tile->outputs + parts - 1) / parts, unit = few ? 16 : PANEL;
+    if (!few && block > MANY_OUTPUTS)
+        block = MANY_OUTPUTS;
+    block = (block + unit - 1) / unit * unit;
+    return block < 4 * unit ? 4 * unit : block;
 }
 
 void plim_multiply_tile(const plim_multiplier *m, plim_dtype format, plim_layout layout,
@@ -114,7 +120,7 @@ plim_status plim_multiply(const plim_multiplier *m, const plim_weight *weight, p
     bool by_input = weight->layout == PLIM_IN_OUT; /* rows of the weight are inputs */
     plim_layout layout = group ? PLIM_OUT_IN : weight->layout;
     size_t outputs = (size_t)plim_weight_outputs(weight);
-    const void *packed = layout == PLIM_OUT_IN ? pack(m, weight->format, x) : NULL;
+    const void *packed = pack(m, weight->format, x);
     for (size_t r = 0; (by_input || group) && r < x->rows; r++)
         memset(y + r * y_stride, 0, outputs * sizeof *y);
     for (uint64_t row = 0; row < weight->rows;) {

@@ -15,12 +15,7 @@
 void plim_kernels_avx2(plim_kernels *out)
 {
     out->name = "avx2";
-    out->product_out_in[PLIM_F32] = product_out_in_f32;
-    out->product_out_in[PLIM_F16] = product_out_in_f16;
-    out->product_out_in[PLIM_BF16] = product_out_in_bf16;
-    out->product_in_out[PLIM_F32] = product_in_out_f32;
-    out->product_in_out[PLIM_F16] = product_in_out_f16;
-    out->product_in_out[PLIM_BF16] = product_in_out_bf16;
+    set_products(out);
     out->attention[PLIM_F32] = attention_f32;
     out->attention[PLIM_F16] = attention_f16;
     out->attention[PLIM_BF16] = attention_bf16;

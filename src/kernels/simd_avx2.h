@@ -14,15 +14,17 @@
 
 enum {
     VL = 8,
-    /* Register tile of a product: 16 registers hold 12 sums, 3 rows of x and one of w. */
-    TILE_ROWS = 3,
-    TILE_OUTPUTS = 4,
-    PANEL_TILES = 4, /* tiles side by side that share one pass over x */
-    PASS_ROWS = 60,  /* rows per pass over a panel; a multiple of TILE_ROWS */
-    /* The same for [in, out]: rows x vectors of outputs. */
+    /* Register tile of a product with [out, in]: 16 registers hold 12 sums, 4 rows of x (or 3 of
+     * w) and one of the other.  TILE_ROWS divides PLIM_PACK_ROWS. */
+    TILE_ROWS = 4,
+    TILE_OUTPUTS = 3,
+    /* With [in, out]: rows, a multiple of TILE_ROWS, x vectors of outputs, a divisor of 48 lanes.
+     */
+    WIDE_ROWS = 4,
+    WIDE_VECTORS = 3,
+    /* Rows that share the weights' way from memory, and for [in, out] inputs at a time. */
     FEW_ROWS = 3,
-    WIDE_ROWS = 6,
-    WIDE_VECTORS = 2,
+    FEW_INPUTS = 3,
     /* Attention: heads at once. */
     HEADS = 2
 };
@@ -178,6 +180,15 @@ SIMD_INLINE __m128 simd_sum4(vf a, vf b, vf c, vf d)
 SIMD_INLINE void vf_sum4_store(float out[4], vf a, vf b, vf c, vf d)
 {
     _mm_storeu_ps(out, simd_sum4(a, b, c, d));
+}
+
+/* The same for sum[TILE_ROWS][TILE_OUTPUTS]. */
+SIMD_INLINE void vf_sum_tile(float out[TILE_ROWS * TILE_OUTPUTS],
+                             const vf sum[TILE_ROWS * TILE_OUTPUTS])
+{
+#pragma GCC unroll 8
+    for (int i = 0; i < TILE_ROWS * TILE_OUTPUTS; i += 4)
+        vf_sum4_store(out + i, sum[i], sum[i + 1], sum[i + 2], sum[i + 3]);
 }
 
 SIMD_INLINE float vf_sum(vf a)

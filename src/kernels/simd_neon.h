@@ -17,11 +17,10 @@ enum {
     /* 32 registers hold 24 sums, 4 rows of x and one of w. */
     TILE_ROWS = 4,
     TILE_OUTPUTS = 6,
-    PANEL_TILES = 2,
-    PASS_ROWS = 64,
+    WIDE_ROWS = 8,
+    WIDE_VECTORS = 3,
     FEW_ROWS = 4,
-    WIDE_ROWS = 6,
-    WIDE_VECTORS = 4,
+    FEW_INPUTS = 4,
     HEADS = 4
 };
 
@@ -164,6 +163,14 @@ SIMD_INLINE vf vf_widen_tail(const void *p, size_t i, size_t n, plim_dtype dtype
 SIMD_INLINE void vf_sum4_store(float out[4], vf a, vf b, vf c, vf d)
 {
     vst1q_f32(out, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+}
+
+SIMD_INLINE void vf_sum_tile(float out[TILE_ROWS * TILE_OUTPUTS],
+                             const vf sum[TILE_ROWS * TILE_OUTPUTS])
+{
+#pragma GCC unroll 8
+    for (int i = 0; i < TILE_ROWS * TILE_OUTPUTS; i += 4)
+        vf_sum4_store(out + i, sum[i], sum[i + 1], sum[i + 2], sum[i + 3]);
 }
 
 SIMD_INLINE float vf_sum(vf a)

@@ -62,6 +62,34 @@ static plim_product_fn slot(const plim_kernels *k, const problem *b)
     return b->in_out ? k->product_in_out[b->dtype] : k->product_out_in[b->dtype];
 }
 
+/* The product of `part` of a problem, with rows packed as a caller does it.  part->x begins at
+ * column `first` of the problem's rows. */
+static void multiply(const plim_kernels *k, const problem *b, plim_product part, size_t first)
+{
+    size_t bytes = plim_pack_bytes(part.rows, b->p.inputs);
+    char *packed = NULL;
+    if (part.rows >= k->pack_from[b->dtype] && b->p.inputs > 0) {
+        packed = check_guarded(bytes);
+        for (size_t r = 0; r < part.rows; r += PLIM_PACK_ROWS) {
+            size_t rest = part.rows - r;
+            plim_pack pack = {.dst = packed,
+                              .x = part.x - first,
+                              .x_stride = part.x_stride,
+                              .first = r,
+                              .rows = rest < PLIM_PACK_ROWS ? rest : PLIM_PACK_ROWS,
+                              .inputs = b->p.inputs};
+            k->pack[b->dtype](&pack);
+        }
+        part.packed = packed;
+        part.packed_inputs = b->p.inputs;
+        part.first_input = first;
+        part.x = NULL;
+    }
+    slot(k, b)(&part);
+    if (packed)
+        check_guarded_free(packed, bytes);
+}
+
 static double weight(const problem *b, size_t o, size_t k)
 {
     size_t row = b->in_out ? k : o, column = b->in_out ? o : k;
@@ -97,7 +125,7 @@ static void run_and_check(plim_dtype dtype, bool in_out, size_t rows, size_t out
         for (size_t r = 0; r < rows; r++)
             for (size_t o = 0; o < outputs; o++)
                 b.y[r * b.p.y_stride + o] = in_out ? 0.0f : NAN;
-        slot(&tables[t], &b)(&b.p);
+        multiply(&tables[t], &b, b.p, 0);
         check_close(&tables[t], &b);
     }
     problem_close(&b);
@@ -106,8 +134,8 @@ static void run_and_check(plim_dtype dtype, bool in_out, size_t rows, size_t out
 /* Every number of inputs up to 200, then odd ones about the bounds of blocks. */
 static void sizes_of_inputs(void **unused)
 {
-    static const size_t large[] = {255, 256, 257, 383, 384,  385,  400, 511,
-                                   513, 767, 768, 769, 1000, 1601, 3001};
+    static const size_t large[] = {255, 256, 257, 383,  384,  385,  400,  511,  513,
+                                   767, 768, 769, 1000, 1023, 1024, 1025, 1601, 3001};
     uint64_t state = 1;
     (void)unused;
     for (size_t d = 0; d < DTYPE_COUNT; d++)
@@ -121,7 +149,7 @@ static void sizes_of_inputs(void **unused)
                 run_and_check(DTYPES[d], in_out, 1, 1 + check_below(&state, 9), large[i], &state);
                 run_and_check(DTYPES[d], in_out, 2 + check_below(&state, 7),
                               1 + check_below(&state, 20), large[i], &state);
-                run_and_check(DTYPES[d], in_out, 13 + check_below(&state, 20),
+                run_and_check(DTYPES[d], in_out, 13 + check_below(&state, 30),
                               1 + check_below(&state, 20), large[i], &state);
             }
         }
@@ -144,7 +172,6 @@ static void sizes_of_outputs_and_rows(void **unused)
  * bits. */
 static void cut_and_compare(const plim_kernels *k, problem *b, const float *whole, uint64_t *state)
 {
-    plim_product_fn fn = slot(k, b);
     size_t bytes = plim_dtypes[b->dtype].bits / 8;
     for (size_t i = 0; i < b->y_bytes / 4; i++)
         b->y[i] = b->in_out ? 0.0f : NAN;
@@ -160,7 +187,7 @@ static void cut_and_compare(const plim_kernels *k, problem *b, const float *whol
                 part.x += r * b->p.x_stride + i;
                 part.w = (const char *)b->w +
                          (b->in_out ? i * b->p.w_row_bytes + o * bytes : o * b->p.w_row_bytes);
-                fn(&part);
+                multiply(k, b, part, i);
             }
         }
     }
@@ -188,7 +215,7 @@ static void cuts(plim_dtype dtype, bool in_out, size_t rows, size_t outputs, siz
     for (size_t t = 0; t < count; t++) {
         for (size_t i = 0; i < b.y_bytes / 4; i++)
             b.y[i] = in_out ? 0.0f : NAN;
-        slot(&tables[t], &b)(&b.p);
+        multiply(&tables[t], &b, b.p, 0);
         memcpy(whole, b.y, b.y_bytes);
         for (int i = 0; i < 3; i++)
             cut_and_compare(&tables[t], &b, whole, state);
@@ -208,6 +235,11 @@ static void same_bits_however_cut(void **unused)
                      1 + check_below(&state, 500), i % 2, &state);
             cuts(DTYPES[d], in_out, 140, 70, 800, false, &state);
             cuts(DTYPES[d], in_out, 67, 25, 1201, true, &state);
+            cuts(DTYPES[d], in_out, 40, 110, 2100, true, &state);
+            cuts(DTYPES[d], in_out, 300, 20, 1100, false, &state);
+            for (size_t rows = 15; rows < 40; rows++)
+                cuts(DTYPES[d], in_out, rows, 1 + check_below(&state, 110),
+                     1 + check_below(&state, 300), rows % 2, &state);
         }
 }
 
@@ -275,8 +307,10 @@ static void *run_on_thread(void *arg)
     const problem *b = arg;
     plim_kernels tables[CHECK_MAX_TABLES];
     size_t count = check_tables(tables);
-    for (size_t t = 0; t < count; t++)
-        slot(&tables[t], b)(&b->p);
+    for (size_t t = 0; t < count; t++) {
+        multiply(&tables[t], b, b->p, 0);
+        slot(&tables[t], b)(&b->p); /* not packed */
+    }
     return NULL;
 }
 
