@@ -29,7 +29,9 @@ int tensor_column(int longest, const char *name)
 void tensor_json(cli_json *json, const plim_tensor_info *t)
 {
     json_put_text(json, "name", t->name);
-    json_put_text(json, "dtype", plim_dtype_name(t->dtype));
+    bool group = t->dtype == PLIM_Q8 || t->dtype == PLIM_Q4; /* nobody's name in a file */
+    json_put_text(json, "dtype",
+                  group ? plim_dtype_torch_name(t->dtype) : plim_dtype_name(t->dtype));
     json_key(json, "shape");
     json_array(json);
     for (unsigned i = 0; i < t->rank; i++)
