@@ -356,6 +356,9 @@ static void test_slices(void **state)
     assert_int_equal(
         plim_checkpoint_read(k, name, begin, end, PLIM_F32, part, sizeof part - 1, &err),
         PLIM_E_USAGE);
+    assert_int_equal(plim_checkpoint_read(k, name, begin, end, PLIM_Q4, part, sizeof part, &err),
+                     PLIM_E_UNSUP); /* groups are made of models */
+    assert_non_null(strstr(err.message, "int4"));
     end[0] = 1377;
     assert_int_equal(plim_checkpoint_read(k, name, begin, end, PLIM_F32, part, sizeof part, &err),
                      PLIM_E_USAGE);

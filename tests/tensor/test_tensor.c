@@ -47,7 +47,7 @@ static void all_types(void **unused)
 {
     (void)unused;
     assert_int_equal(TYPE_COUNT, 22);
-    assert_int_equal(TYPE_COUNT, PLIM_DTYPE_COUNT - 1);
+    assert_int_equal(TYPE_COUNT, PLIM_DTYPE_COUNT - 3); /* but AUTO and the groups */
     for (size_t i = 0; i < TYPE_COUNT; i++) {
         plim_dtype d = TYPES[i].dtype;
         const char *torch = TYPES[i].torch ? TYPES[i].torch : TYPES[i].name;
@@ -181,12 +181,39 @@ static void equality_and_text(void **unused)
     assert_int_equal(text[0], 'x');
 }
 
+/* Sizes of groups: 32 quants and a scale of two bytes. */
+static void groups(void **state)
+{
+    (void)state;
+    uint64_t bytes;
+    plim_shape shape = {2, {3, 64}};
+    assert_int_equal(plim_dtype_bytes(PLIM_Q8, 64), 2 * 34);
+    assert_int_equal(plim_dtype_bytes(PLIM_Q4, 64), 2 * 18);
+    assert_int_equal(plim_dtype_quant_bytes(PLIM_Q8, 64), 64);
+    assert_int_equal(plim_dtype_quant_bytes(PLIM_Q4, 64), 32);
+    assert_int_equal(plim_dtype_quant_bytes(PLIM_F32, 64), 0);
+    assert_int_equal(plim_dtype_bytes(PLIM_BF16, 64), 128);
+    assert_true(plim_shape_bytes(&shape, PLIM_Q4, &bytes));
+    assert_int_equal(bytes, 3 * 36);
+    plim_dtype dtype;
+    assert_int_equal(plim_dtype_parse(&dtype, "int8", NULL), PLIM_OK);
+    assert_int_equal(dtype, PLIM_I8); /* a model's options know what is meant */
+    assert_int_equal(plim_dtype_parse(&dtype, "int4", NULL), PLIM_OK);
+    assert_int_equal(dtype, PLIM_Q4);
+    assert_int_equal(plim_dtype_parse(&dtype, "(Q4)", NULL), PLIM_E_USAGE);
+    assert_int_equal(plim_dtype_from_name("(Q8)", 4), PLIM_AUTO); /* in no file */
+    assert_string_equal(plim_dtype_torch_name(PLIM_Q8), "int8");
+    shape.dim[1] = 48; /* a group and a half */
+    assert_false(plim_shape_bytes(&shape, PLIM_Q4, &bytes));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_types), cmocka_unit_test(outside_of_the_table),
         cmocka_unit_test(parse),     cmocka_unit_test(counts_and_bytes),
         cmocka_unit_test(overflows), cmocka_unit_test(equality_and_text),
+        cmocka_unit_test(groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
