@@ -52,7 +52,9 @@ static size_t choose_block(const plim_product *tile, plim_layout layout, unsigne
     bool few = tile->rows <= FEW_ROWS;
     if (threads == 1 && few)
         return tile->outputs;
-    size_t parts = (size_t)threads * (layout == PLIM_IN_OUT && few ? 2 : 8);
+    /* [in, out]: rows of the weight are read in pieces of `block`, the longer the faster (0.8 to
+     * 0.9 of reading with a piece per thread, 0.6 to 0.8 with two, 0.5 to 0.6 with four) */
+    size_t parts = layout == PLIM_IN_OUT && few ? threads : (size_t)threads * 8;
     size_t block = (tile->outputs + parts - 1) / parts, unit = few ? 16 : PANEL;
     if (!few && block > MANY_OUTPUTS)
         block = MANY_OUTPUTS;
