@@ -25,19 +25,29 @@ typedef struct packed_row {
     group_scale *scales;
 } packed_row;
 
+/* Without it, rows of 4096 and 8192 inputs would lie a multiple of 2048 bytes apart and fight for
+ * the same sets of L1: 0.43 of the peak of dot products with 4-bit weights instead of 0.56.  Short
+ * rows have no room for it (plim_pack_bytes), and no need. */
+static inline size_t gap_bytes(size_t inputs)
+{
+    return inputs >= 2048 && inputs * 5 / 2 % 2048 == 0 ? 320 : 0;
+}
+
 static inline size_t packed_row_bytes(size_t inputs)
 {
-    return 2 * whole_lines(inputs) + whole_lines(inputs / PLIM_GROUP * sizeof(group_scale));
+    return 2 * whole_lines(inputs) + whole_lines(inputs / PLIM_GROUP * sizeof(group_scale)) +
+           3 * gap_bytes(inputs);
 }
 
 static inline packed_row packed_row_at(const void *packed, size_t r, size_t inputs)
 {
     char *row = (char *)packed + r * packed_row_bytes(inputs);
-    size_t q_bytes = whole_lines(inputs);
+    size_t q_bytes = whole_lines(inputs), gap = gap_bytes(inputs);
+    char *odd = row + q_bytes + q_bytes / 2 + gap;
     return (packed_row){.q = (int8_t *)row,
                         .even = (int8_t *)row + q_bytes,
-                        .odd = (int8_t *)row + q_bytes + q_bytes / 2,
-                        .scales = (group_scale *)(void *)(row + 2 * q_bytes)};
+                        .odd = (int8_t *)odd,
+                        .scales = (group_scale *)(void *)(odd + q_bytes / 2 + gap)};
 }
 
 #endif

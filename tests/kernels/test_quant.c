@@ -242,6 +242,7 @@ static void tables_agree(void **unused)
             compare(FORMATS[f], n, 1 + check_below(&state, 50), GROUP * (1 + n % 35), n % 2,
                     &state);
         compare(FORMATS[f], 140, 130, GROUP * 70, true, &state);
+        compare(FORMATS[f], 20, 40, 4096, true, &state); /* packed rows with gaps */
     }
 }
 
