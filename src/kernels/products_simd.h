@@ -308,7 +308,7 @@ SIMD_INLINE void add_inputs(const plim_product *p, size_t row, size_t k, const i
         for (int i = 0; i < count; i++) {
             const char *wk = w + (size_t)i * p->w_row_bytes;
             if (row == 0)
-                simd_prefetch(wk + ahead + o * size_of(dtype));
+                simd_prefetch_l2(wk + ahead + o * size_of(dtype));
             wi = vf_widen(wk, o, dtype);
 #pragma GCC unroll 4
             for (int r = 0; r < rows; r++)
