@@ -56,8 +56,12 @@ void interrupt_install(bool json)
     action.sa_handler = on_signal; /* no SA_RESTART: a read that waits must return */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    struct sigaction was; /* nohup: stays ignored */
+    if (sigaction(SIGHUP, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL); /* the write fails with EFBIG, and is an error like others */
     lost_page_json = json;
     action.sa_handler = on_lost_page;
     action.sa_flags = (int)SA_RESETHAND;

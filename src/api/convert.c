@@ -8,19 +8,6 @@
 #include "api/handles.h"
 #include "hub/hub.h"
 
-static plim_status check_config(plim_context *context, const char *path, plim_error *err)
-{
-    plim_config config;
-    if (!path[0])
-        return PLIM_OK;
-    plim_status status = plim_config_open(&config, plim_context_alloc(context), path, err);
-    if (status)
-        return status;
-    status = plim_convert_check_config(&config, err);
-    plim_config_close(&config);
-    return status;
-}
-
 /* Path of the checkpoint's config.json, "" without one. */
 static plim_status find_config(char config[4096], const plim_stored_set *stored, plim_error *err)
 {
@@ -33,23 +20,37 @@ static plim_status find_config(char config[4096], const plim_stored_set *stored,
     return status;
 }
 
-static plim_status convert(plim_context *context, const plim_stored_set *stored,
-                           const char *directory, const plim_convert_options *o, plim_error *err)
+/* The skeleton reads config.json for itself: it must be the one that was opened. */
+static plim_status read_skeleton(plim_skeleton **out, plim_context *context,
+                                 const plim_stored_set *stored, const plim_convert_source *config,
+                                 plim_error *err)
 {
-    char config[4096];
+    char path[4096];
+    plim_status status = plim_skeleton_read(out, context, path, sizeof path, stored, err);
+    if (status)
+        return status;
+    if (config)
+        return plim_convert_source_check(config, err);
+    return path[0] ? plim_fail_at(err, PLIM_E_CHANGED, (plim_where){stored->directory, NULL, -1},
+                                  "config.json has appeared while the folder was in use")
+                   : PLIM_OK;
+}
+
+static plim_status convert_with(plim_context *context, const plim_stored_set *stored,
+                                const plim_convert_source *config, const char *directory,
+                                const plim_convert_options *o, plim_error *err)
+{
     plim_skeleton *skeleton = NULL;
+    plim_status status = PLIM_OK;
     plim_dtype dtype = o->torch_dtype == PLIM_I8 ? PLIM_Q8 : o->torch_dtype;
-    plim_status status = find_config(config, stored, err);
-    if (!status)
-        status = check_config(context, config, err);
-    if (!status && plim_dtypes[dtype].group)
-        status = plim_skeleton_read(&skeleton, context, config, sizeof config, stored, err);
+    if (plim_dtypes[dtype].group)
+        status = read_skeleton(&skeleton, context, stored, config, err);
     plim_convert_job job = {.alloc = plim_ledger_alloc(context->ledger, PLIM_MEM_STAGING),
                             .pool = context->pool,
                             .kernels = &context->kernels,
                             .stored = stored,
                             .skeleton = skeleton,
-                            .config_path = config,
+                            .config = config,
                             .directory = directory,
                             .dtype = dtype,
                             .max_shard_size = o->max_shard_size,
@@ -58,6 +59,20 @@ static plim_status convert(plim_context *context, const plim_stored_set *stored,
     if (!status)
         status = plim_convert_write(&job, err);
     plim_skeleton_close(&skeleton);
+    return status;
+}
+
+static plim_status convert(plim_context *context, const plim_stored_set *stored,
+                           const char *directory, const plim_convert_options *o, plim_error *err)
+{
+    char path[4096];
+    plim_convert_source config = {.file.fd = -1};
+    plim_status status = find_config(path, stored, err);
+    if (!status && path[0])
+        status = plim_convert_source_open(&config, plim_context_alloc(context), path, err);
+    if (!status)
+        status = convert_with(context, stored, path[0] ? &config : NULL, directory, o, err);
+    plim_convert_source_close(&config);
     return status;
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -427,29 +428,77 @@ bool plim_path_is_inside(const char *path)
 
 /* ---- writing ---- */
 
-plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error *err)
+void plim_partial_name(char out[PLIM_PARTIAL_BYTES])
 {
-    out->fd = -1;
-    out->bytes = 0;
-    out->path[0] = out->temporary[0] = '\0';
-    char tail[32];
-    size_t tail_bytes = plim_format(tail, sizeof tail, ".partial-%ld", (long)getpid());
-    if (strlen(path) + tail_bytes >= sizeof out->temporary)
-        return plim_fail_at(err, PLIM_E_LIMIT, at(path, -1),
-                            "the path is too long, want less than %zu bytes",
-                            sizeof out->temporary - tail_bytes);
-    plim_format(out->path, sizeof out->path, "%s", path);
-    plim_format(out->temporary, sizeof out->temporary, "%s%s", path, tail);
-    /* Never through a link somebody put there; the leftover of a process that died goes. */
+    uint64_t value;
+    /* Only has to be new: O_EXCL sees to it that nobody's file is taken. */
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != (ssize_t)sizeof value)
+        value = (uint64_t)(plim_now() * 1e9) ^ (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)out;
+    plim_format(out, PLIM_PARTIAL_BYTES, ".partial-%012llx",
+                (unsigned long long)(value & UINT64_C(0xffffffffffff)));
+}
+
+/* A writer with a folder tells the system names in it, else whole paths. */
+static int open_temporary(const plim_file_writer *w)
+{
+    /* Never through a link somebody put there, and never over anything. */
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-    int fd;
-    do
-        fd = open(out->temporary, flags, 0666);
-    while (fd < 0 && (errno == EINTR || (errno == EEXIST && unlink(out->temporary) == 0)));
+    return w->folder < 0 ? open(w->temporary, flags, 0666)
+                         : openat(w->folder, w->temporary + w->name, flags, 0666);
+}
+
+static void remove_temporary(const plim_file_writer *w)
+{
+    if (w->folder < 0)
+        unlink(w->temporary);
+    else
+        unlinkat(w->folder, w->temporary + w->name, 0);
+}
+
+static int take_name(const plim_file_writer *w)
+{
+    return w->folder < 0
+               ? rename(w->temporary, w->path)
+               : renameat(w->folder, w->temporary + w->name, w->folder, w->path + w->name);
+}
+
+/* `path` of the writer is set. */
+static plim_status begin_writing(plim_file_writer *out, plim_error *err)
+{
+    char tail[PLIM_PARTIAL_BYTES];
+    int fd, tries = 0;
+    do {
+        plim_partial_name(tail);
+        plim_format(out->temporary, sizeof out->temporary, "%s%s", out->path, tail);
+        fd = open_temporary(out);
+    } while (fd < 0 && (errno == EINTR || (errno == EEXIST && ++tries < 100)));
     if (fd < 0)
         return plim_fail_errno(err, errno, at(out->temporary, -1), "cannot be made");
     out->fd = fd;
     return PLIM_OK;
+}
+
+plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error *err)
+{
+    *out = (plim_file_writer){.fd = -1, .folder = -1};
+    if (strlen(path) + PLIM_PARTIAL_BYTES > sizeof out->temporary)
+        return plim_fail_at(err, PLIM_E_LIMIT, at(path, -1),
+                            "the path is too long, want less than %zu bytes",
+                            sizeof out->temporary - PLIM_PARTIAL_BYTES + 1);
+    plim_format(out->path, sizeof out->path, "%s", path);
+    return begin_writing(out, err);
+}
+
+plim_status plim_writer_open_in(plim_file_writer *out, int folder, const char *folder_path,
+                                const char *name, plim_error *err)
+{
+    *out = (plim_file_writer){.fd = -1, .folder = folder};
+    plim_status status =
+        plim_path_join(out->path, sizeof out->path - PLIM_PARTIAL_BYTES, folder_path, name, err);
+    if (status)
+        return status;
+    out->name = strlen(out->path) - strlen(name);
+    return begin_writing(out, err);
 }
 
 plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes,
@@ -489,18 +538,25 @@ plim_status plim_writer_write_at(plim_file_writer *writer, uint64_t offset, cons
     return PLIM_OK;
 }
 
-/* The new name survives a loss of power only when its folder is on disk too. */
-static int sync_folder(const char *path)
+int plim_fd_sync(int fd)
 {
-    char folder[sizeof(((plim_file_writer *)0)->path)];
-    const char *slash = strrchr(path, '/');
+    return fsync(fd) != 0 && errno != EINVAL && errno != EROFS ? errno : 0;
+}
+
+/* The new name survives a loss of power only when its folder is on disk too. */
+static int sync_folder(const plim_file_writer *w)
+{
+    if (w->folder >= 0)
+        return plim_fd_sync(w->folder);
+    char folder[sizeof w->path];
+    const char *path = w->path, *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 0;
     memcpy(folder, slash == path ? "/" : slash ? path : ".", slash && n ? n : 1);
     folder[slash && n ? n : 1] = '\0';
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return 0; /* a folder one may write to but not read */
-    int failed = fsync(fd) != 0 && errno != EINVAL && errno != EROFS ? errno : 0;
+    int failed = plim_fd_sync(fd);
     close(fd);
     return failed;
 }
@@ -515,17 +571,16 @@ plim_status plim_writer_commit(plim_file_writer *writer, plim_error *err)
     writer->fd = -1;
     if (status == PLIM_OK && closed != 0 && errno != EINTR)
         status = plim_fail_errno(err, errno, where, "cannot write");
-    if (status == PLIM_OK && rename(writer->temporary, writer->path) != 0)
+    if (status == PLIM_OK && take_name(writer) != 0)
         status = plim_fail_errno(err, errno, where, "cannot take its name");
     if (status != PLIM_OK) {
-        unlink(writer->temporary);
+        remove_temporary(writer);
         return status;
     }
-    int failed = sync_folder(writer->path);
-    if (failed)
-        return plim_fail_errno(err, failed, where,
-                               "is written, but its folder can't be synchronised");
-    return PLIM_OK;
+    int failed = sync_folder(writer);
+    return failed ? plim_fail_errno(err, failed, where,
+                                    "is written, but its folder can't be synchronised")
+                  : PLIM_OK;
 }
 
 void plim_writer_discard(plim_file_writer *writer)
@@ -533,7 +588,7 @@ void plim_writer_discard(plim_file_writer *writer)
     if (writer->fd < 0)
         return;
     close(writer->fd);
-    unlink(writer->temporary);
+    remove_temporary(writer);
     writer->fd = -1;
 }
 

@@ -49,6 +49,9 @@ plim_status plim_file_check(const plim_file *file, const char *path, plim_error 
 bool plim_file_open_direct(int *fd, const plim_file *file, const char *path);
 void plim_fd_close(int *fd);
 
+/* fsync of a folder: 0, or the system's error number; what can't be synchronised passes. */
+int plim_fd_sync(int fd);
+
 /* One read at `offset`, up to `bytes` of it: 0 and *got (0 at the end), or the system's error
  * number.  `uncached`: pages that are not in the page cache yet don't stay there (RWF_DONTCACHE,
  * Linux 6.14; EOPNOTSUPP, EINVAL or ENOSYS where that is not known).  Interrupted reads begin
@@ -85,17 +88,29 @@ plim_status plim_path_join(char *buf, size_t cap, const char *dir, const char *n
  * no drive, no leading slash, no NUL or control character. */
 bool plim_path_is_inside(const char *path);
 
-/* A file being written as PATH.partial-PID, renamed to PATH by commit (after fsync), removed by
- * discard. */
+/* What is appended to the name of something that is being written: ".partial-" and 12 random
+ * digits.  Anybody may know a process's number; and two namespaces, or two threads, have the same.
+ */
+#define PLIM_PARTIAL_BYTES 22
+void plim_partial_name(char out[PLIM_PARTIAL_BYTES]);
+
+/* A file being written as PATH.partial-RANDOM, renamed to PATH by commit (after fsync), removed by
+ * discard.  What a killed process left stays. */
 typedef struct plim_file_writer {
     int fd;
+    int folder;  /* a descriptor that the names are relative to, not owned; -1: they are paths */
+    size_t name; /* where the name in the folder begins in path and temporary */
     uint64_t bytes;
     char path[4096], temporary[4096];
 } plim_file_writer;
 
-/* IO where it can't be made; LIMIT for a path that is too long.  One writer per path and process:
- * the leftover of an earlier one with the same name is replaced. */
+/* IO where it can't be made; LIMIT for a path that is too long.  Writers of the same path don't
+ * disturb each other: the last commit stays. */
 plim_status plim_writer_open(plim_file_writer *out, const char *path, plim_error *err);
+/* A file in an open folder, which must stay open until commit or discard; `folder_path` is for
+ * messages. */
+plim_status plim_writer_open_in(plim_file_writer *out, int folder, const char *folder_path,
+                                const char *name, plim_error *err);
 plim_status plim_writer_write(plim_file_writer *writer, const void *src, size_t bytes,
                               plim_error *err);
 /* The same at `offset`, wherever the file ends now; plim_writer_write is not moved by it. */

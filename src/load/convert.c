@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/folder.h"
+#include "base/num.h"
 #include "base/sort.h"
 #include "load/convert_internal.h"
 
@@ -246,20 +246,50 @@ plim_status plim_convert_report(plim_conversion *c, bool last, plim_error *err)
                : PLIM_OK;
 }
 
-plim_status plim_convert_check_config(const plim_config *config, plim_error *err)
+static bool ends(const char *name, const char *with)
 {
-    const plim_config_value *v = plim_config_find(config, "quantization_config");
-    return v ? plim_config_fail(config, v, err, PLIM_E_UNSUP,
-                                "the checkpoint is quantised already (quantization_config); "
-                                "convert the one that it was made from")
-             : PLIM_OK;
+    size_t bytes = strlen(name), tail = strlen(with);
+    return bytes >= tail && !strcmp(name + bytes - tail, with);
+}
+
+/* Quants don't become floats by a cast, whatever config.json says or doesn't. */
+static plim_status check_packed(const plim_conversion *c, plim_error *err)
+{
+    const plim_stored_set *set = c->job->stored;
+    for (size_t i = 0; i < set->tensor_count; i++)
+        if (ends(set->tensors[i].name, ".weight_packed") || ends(set->tensors[i].name, ".qweight"))
+            return plim_fail_at(err, PLIM_E_UNSUP, where_of(c, &set->tensors[i]),
+                                "the checkpoint is quantised already (this tensor is packed); "
+                                "convert the one that it was made from");
+    return PLIM_OK;
+}
+
+/* A name that a group is to have must be free. */
+static plim_status check_names(const plim_conversion *c, plim_error *err)
+{
+    char name[512];
+    plim_convert_part part;
+    for (uint32_t i = 0; i < c->count; i++)
+        for (unsigned p = 0; is_group(c->entries[i].dtype) && p < PARTS; p++) {
+            const plim_stored *t = &c->job->stored->tensors[c->entries[i].stored];
+            plim_convert_part_of(c, &c->entries[i], p, &part);
+            if (strlen(t->name) + strlen(part.suffix) >= sizeof name)
+                return plim_fail_at(err, PLIM_E_LIMIT, where_of(c, t), "the name is too long");
+            plim_format(name, sizeof name, "%s%s", t->name, part.suffix);
+            const plim_stored *other = plim_stored_find(c->job->stored, name);
+            if (other)
+                return plim_fail_at(err, PLIM_E_UNSUP, where_of(c, other),
+                                    "is in the checkpoint already, beside the matrix whose groups "
+                                    "would have this name: remove one of them first");
+        }
+    return PLIM_OK;
 }
 
 static plim_status check_groups(const plim_convert_job *job, plim_error *err)
 {
     char known[200];
     const plim_skeleton *k = job->skeleton;
-    plim_where where = {job->config_path[0] ? job->config_path : job->stored->directory, NULL, -1};
+    plim_where where = {job->config ? job->config->path : job->stored->directory, NULL, -1};
     const char *name = plim_dtype_torch_name(job->dtype);
     if (!k || !k->family)
         return plim_fail_at(err, PLIM_E_UNSUP, where,
@@ -282,14 +312,15 @@ static plim_status prepare(plim_conversion *c, plim_error *err)
     plim_status status = PLIM_OK;
     const plim_convert_job *job = c->job;
     bool groups = is_group(job->dtype), any = false;
-    if (groups && ((status = check_groups(job, err)) || (status = map_slots(c, err))))
-        return status;
-    if ((status = list_entries(c, err)))
+    if ((status = check_packed(c, err)) ||
+        (groups && ((status = check_groups(job, err)) || (status = map_slots(c, err)))) ||
+        (status = list_entries(c, err)) || (status = check_names(c, err)))
         return status;
     for (uint32_t i = 0; i < c->count; i++)
         any |= is_group(c->entries[i].dtype);
     if (groups && !any)
-        return plim_fail_at(err, PLIM_E_UNSUP, (plim_where){job->config_path, NULL, -1},
+        return plim_fail_at(err, PLIM_E_UNSUP,
+                            (plim_where){job->config ? job->config->path : "", NULL, -1},
                             "no matrix has an inner dimension that is a multiple of %u: nothing "
                             "can be quantised",
                             PLIM_GROUP);
@@ -307,10 +338,11 @@ static plim_status write_folder(plim_conversion *c, plim_error *err)
     plim_status status = plim_folder_writer_open(&folder, c->job->directory, err);
     if (status)
         return status;
-    if (!(status = plim_convert_weights(c, folder.temporary, err)) &&
-        !(status = plim_convert_config(c, folder.temporary, err)) &&
+    if (!(status = plim_convert_weights(c, &folder.place, err)) &&
+        !(status = plim_convert_config(c, &folder.place, err)) &&
         !(status = plim_convert_copies(c, &folder, err)) &&
-        !(status = plim_stored_check(c->job->stored, err)))
+        !(status = plim_stored_check(c->job->stored, err)) &&
+        !(status = c->job->config ? plim_convert_source_check(c->job->config, err) : PLIM_OK))
         status = plim_convert_report(c, true, err);
     if (!status)
         return plim_folder_writer_commit(&folder, err);

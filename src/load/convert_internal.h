@@ -4,7 +4,7 @@
 #ifndef PLIM_LOAD_CONVERT_INTERNAL_H
 #define PLIM_LOAD_CONVERT_INTERNAL_H
 
-#include "base/file.h"
+#include "base/folder.h"
 #include "load/convert.h"
 
 enum { PART_WEIGHT, PART_PACKED = PART_WEIGHT, PART_SCALE, PART_SHAPE, PARTS };
@@ -50,18 +50,19 @@ plim_status plim_convert_tensor(plim_conversion *c, const plim_convert_entry *en
                                 plim_file_writer *w, uint64_t data, plim_error *err);
 
 /* Begin a file of the new folder. */
-plim_status plim_convert_begin(plim_file_writer *w, const char *folder, const char *name,
-                               plim_error *err);
+plim_status plim_convert_begin(plim_file_writer *w, const plim_folder_place *folder,
+                               const char *name, plim_error *err);
 
 /* The weights: shards with their headers, and an index where there are several.  `name` is what a
  * config.json would call them. */
-plim_status plim_convert_weights(plim_conversion *c, const char *folder, plim_error *err);
+plim_status plim_convert_weights(plim_conversion *c, const plim_folder_place *folder,
+                                 plim_error *err);
 const char *plim_convert_weights_name(const plim_conversion *c);
 
 /* config.json, and what is copied beside it. */
-struct plim_folder_writer;
-plim_status plim_convert_config(const plim_conversion *c, const char *folder, plim_error *err);
-plim_status plim_convert_copies(const plim_conversion *c, const struct plim_folder_writer *folder,
+plim_status plim_convert_config(const plim_conversion *c, const plim_folder_place *folder,
+                                plim_error *err);
+plim_status plim_convert_copies(plim_conversion *c, const plim_folder_writer *folder,
                                 plim_error *err);
 
 #endif

@@ -248,16 +248,13 @@ const char *plim_convert_weights_name(const plim_conversion *c)
     return c->shards == 1 ? "model.safetensors" : "model.safetensors.index.json";
 }
 
-plim_status plim_convert_begin(plim_file_writer *w, const char *folder, const char *name,
-                               plim_error *err)
+plim_status plim_convert_begin(plim_file_writer *w, const plim_folder_place *folder,
+                               const char *name, plim_error *err)
 {
-    char path[4096];
-    w->fd = -1;
-    plim_status status = plim_path_join(path, sizeof path, folder, name, err);
-    return status ? status : plim_writer_open(w, path, err);
+    return plim_writer_open_in(w, folder->fd, folder->path, name, err);
 }
 
-static plim_status write_shard(plim_conversion *c, const char *folder,
+static plim_status write_shard(plim_conversion *c, const plim_folder_place *folder,
                                const plim_convert_entry *first, const plim_convert_entry *end,
                                uint32_t shard, plim_error *err)
 {
@@ -277,7 +274,8 @@ static plim_status write_shard(plim_conversion *c, const char *folder,
     return status;
 }
 
-static plim_status write_index(const plim_conversion *c, const char *folder, plim_error *err)
+static plim_status write_index(const plim_conversion *c, const plim_folder_place *folder,
+                               plim_error *err)
 {
     plim_file_writer w;
     plim_status status = plim_convert_begin(&w, folder, "model.safetensors.index.json", err);
@@ -308,7 +306,8 @@ static plim_status write_index(const plim_conversion *c, const char *folder, pli
     return s.status;
 }
 
-plim_status plim_convert_weights(plim_conversion *c, const char *folder, plim_error *err)
+plim_status plim_convert_weights(plim_conversion *c, const plim_folder_place *folder,
+                                 plim_error *err)
 {
     plim_status status = PLIM_OK;
     const plim_convert_entry *e = c->entries, *end = c->entries + c->count, *next;

@@ -163,25 +163,32 @@ static plim_status parse(reader *r, const char *text, size_t bytes, plim_error *
     return status;
 }
 
-plim_status plim_config_open(plim_config *out, const plim_alloc *alloc, const char *path,
-                             plim_error *err)
+plim_status plim_config_parse(plim_config *out, const plim_alloc *alloc, const char *path,
+                              const char *text, size_t bytes, plim_error *err)
 {
     plim_error local;
     if (!err) /* codes of allocations are taken from it */
         err = &local;
     *out = (plim_config){0};
     plim_arena_init(&out->arena, alloc);
-    char *text = NULL;
-    size_t bytes = 0;
-    plim_status status = plim_file_slurp(&text, &bytes, alloc, path, PLIM_MAX_CONFIG_BYTES, err);
-    if (!status) {
-        out->file = plim_arena_text(&out->arena, path, strlen(path), err);
-        reader r = {.config = out, .alloc = alloc};
-        status = out->file ? parse(&r, text, bytes, err) : err->code;
-    }
-    plim_delete(alloc, text);
+    out->file = plim_arena_text(&out->arena, path, strlen(path), err);
+    reader r = {.config = out, .alloc = alloc};
+    plim_status status = out->file ? parse(&r, text, bytes, err) : err->code;
     if (status)
         plim_config_close(out);
+    return status;
+}
+
+plim_status plim_config_open(plim_config *out, const plim_alloc *alloc, const char *path,
+                             plim_error *err)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    *out = (plim_config){0};
+    plim_status status = plim_file_slurp(&text, &bytes, alloc, path, PLIM_MAX_CONFIG_BYTES, err);
+    if (!status)
+        status = plim_config_parse(out, alloc, path, text, bytes, err);
+    plim_delete(alloc, text);
     return status;
 }
 

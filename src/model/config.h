@@ -30,6 +30,9 @@ typedef struct plim_config {
  * TRUNC. */
 plim_status plim_config_open(plim_config *out, const plim_alloc *alloc, const char *path,
                              plim_error *err);
+/* The same for a text that is in memory already, `path` being where it is from. */
+plim_status plim_config_parse(plim_config *out, const plim_alloc *alloc, const char *path,
+                              const char *text, size_t bytes, plim_error *err);
 void plim_config_close(plim_config *config);
 
 /* NULL when the key is not there or is null. */

@@ -5,6 +5,8 @@
 #include "api_test.h"
 
 #include <dirent.h>
+#include <pthread.h>
+#include <unistd.h>
 
 static unsigned entries_of(const temp_folder *t)
 {
@@ -87,6 +89,106 @@ static void test_progress(void **state)
     temp_close(&t);
 }
 
+/* config.json is changed by the callback, which comes when all weights are written. */
+typedef struct changer {
+    const char *config;
+    char how;
+} changer;
+
+static int change_config(void *user, const plim_progress *p)
+{
+    changer *c = user;
+    (void)p;
+    if (c->how == 's') {
+        assert_int_equal(truncate(c->config, 2), 0);
+    } else if (c->how == 'w') {
+        FILE *f = fopen(c->config, "r+");
+        assert_non_null(f);
+        fputs("{ ", f);
+        fclose(f);
+    } else if (c->how == 'r') {
+        assert_int_equal(unlink(c->config), 0);
+    }
+    c->how = 0;
+    return 0;
+}
+
+static void test_config_changes(void **state)
+{
+    plim_error err;
+    (void)state;
+    for (const char *how = "swr"; *how; how++)
+        for (int groups = 0; groups < 2; groups++) {
+            temp_folder t = temp_open();
+            plim_context *c = context_with(1);
+            char command[400];
+            snprintf(command, sizeof command, "cp -rL %s %s", SHAKESPEARE, temp_path(&t, "model"));
+            assert_int_equal(system(command), 0);
+            char config[300];
+            snprintf(config, sizeof config, "%s", temp_path(&t, "model/config.json"));
+            changer change = {config, *how};
+            plim_convert_options o = options_for(groups ? PLIM_Q4 : PLIM_F32);
+            o.progress = change_config;
+            o.progress_user = &change;
+            char model[300];
+            snprintf(model, sizeof model, "%s", temp_path(&t, "model"));
+            assert_int_equal(plim_convert(c, model, temp_path(&t, "out"), &o, &err),
+                             PLIM_E_CHANGED);
+            assert_int_equal(change.how, 0);
+            assert_non_null(strstr(err.file, "config.json"));
+            assert_int_equal(entries_of(&t), 1);
+            plim_context_close(&c);
+            temp_close(&t);
+        }
+}
+
+typedef struct racer {
+    const char *out;
+    plim_dtype dtype;
+    plim_status status;
+} racer;
+
+static void *race(void *arg)
+{
+    racer *r = arg;
+    plim_error err;
+    plim_context *c = context_with(1);
+    plim_convert_options o = options_for(r->dtype);
+    r->status = plim_convert(c, SHAKESPEARE, r->out, &o, &err);
+    plim_context_close(&c);
+    return NULL;
+}
+
+/* Two threads, one folder: one of them makes it, whole, and the other says that it did not. */
+static void test_race(void **state)
+{
+    plim_error err;
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        temp_folder t = temp_open();
+        char out[300];
+        snprintf(out, sizeof out, "%s", temp_path(&t, "out"));
+        racer racers[2] = {{out, PLIM_F32, 0}, {out, PLIM_Q8, 0}};
+        pthread_t threads[2];
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        int won = racers[0].status != PLIM_OK;
+        assert_int_equal(racers[won].status, PLIM_OK);
+        assert_true(racers[!won].status == PLIM_E_IO || racers[!won].status == PLIM_E_USAGE);
+        plim_context *c = context_with(1);
+        plim_convert_options o = options_for(racers[won].dtype);
+        ok(plim_convert(c, SHAKESPEARE, temp_path(&t, "alone"), &o, &err), &err);
+        char command[700];
+        snprintf(command, sizeof command, "diff -r %s %s", out, temp_path(&t, "alone"));
+        assert_int_equal(system(command), 0);
+        assert_int_equal(entries_of(&t), 2);
+        plim_context_close(&c);
+        temp_close(&t);
+    }
+}
+
 static void test_usage(void **state)
 {
     temp_folder t = temp_open();
@@ -136,10 +238,9 @@ static void test_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_line),
+        cmocka_unit_test(test_memory),         cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_config_changes), cmocka_unit_test(test_race),
+        cmocka_unit_test(test_usage),          cmocka_unit_test(test_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -350,7 +350,19 @@ static void writing(void **state)
     expect_text(path, "hello world");
     assert_int_equal(entries(), before + 1);
 
-    /* the leftover of a dead process, and a link somebody put there */
+    /* two at once: each its own, the last commit stays */
+    static plim_file_writer other;
+    assert_int_equal(plim_writer_open(&writer, path, &err), PLIM_OK);
+    assert_int_equal(plim_writer_open(&other, path, &err), PLIM_OK);
+    assert_int_equal(plim_writer_write(&writer, "first", 5, &err), PLIM_OK);
+    assert_int_equal(plim_writer_write(&other, "second", 6, &err), PLIM_OK);
+    assert_int_equal(plim_writer_commit(&writer, &err), PLIM_OK);
+    expect_text(path, "first");
+    assert_int_equal(plim_writer_commit(&other, &err), PLIM_OK);
+    expect_text(path, "second");
+    assert_int_equal(entries(), before + 1);
+
+    /* a link somebody put there under a name that can be guessed */
     char leftover[160];
     snprintf(leftover, sizeof leftover, "%s.partial-%ld", path, (long)getpid());
     put(in("victim"), "untouched");

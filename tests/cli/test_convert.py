@@ -2,6 +2,7 @@
 """plimsoll convert: what is written, what is refused, and that nothing half-written is ever left behind."""
 import json
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -254,6 +255,65 @@ class Convert(Case):
         (self.folder / "empty").mkdir()
         self.convert(MODEL, "int8", name="empty")
 
+    def test_packed_without_word(self):
+        """Quants are refused whatever config.json says of them, and for floats too."""
+        done = self.convert(MODEL, "int8")
+        text = json.loads((done.path / "config.json").read_text())
+        for change in ("absent", "null"):
+            text.pop("quantization_config", None)
+            if change == "null":
+                text["quantization_config"] = None
+            (done.path / "config.json").write_text(json.dumps(text))
+            for dtype in ("bfloat16", "int4"):
+                error = self.fails(1, "UNSUP", "convert", str(done.path), str(self.folder / "out"), "--dtype", dtype)
+                self.assertIn("quantised already", error["message"])
+        self.nothing_left(self.folder / "out")
+
+    def test_names_are_taken(self):
+        model = self.llama()
+        header, data = read_safetensors(model / "model.safetensors")
+        header.pop("__metadata__", None)
+        tensors = {n: (t["dtype"], t["shape"], data[slice(*t["data_offsets"])]) for n, t in header.items()}
+        for part in ("scale", "shape"):
+            name = f"model.layers.1.mlp.up_proj.weight_{part}"
+            write_safetensors(model / "model.safetensors", {**tensors, name: ("F32", [1], b"\0" * 4)})
+            error = self.fails(1, "UNSUP", "convert", str(model), str(self.folder / "out"), "--dtype", "int4")
+            self.assertEqual(error["tensor"], name)
+            self.assertIn("already", error["message"])
+        self.nothing_left(self.folder / "out")
+        self.convert(model, "float16")
+
+    def test_type_is_no_text(self):
+        model = self.llama()
+        text = json.loads((model / "config.json").read_text())
+        for key in ("dtype", "torch_dtype", "transformers_weights"):
+            for value in (5, {}, ["float32"], True):
+                (model / "config.json").write_text(json.dumps({**text, key: value}))
+                error = self.fails(1, "FORMAT", "convert", str(model), str(self.folder / "out"), "--dtype", "float16")
+                self.assertIn(key, error["message"])
+        self.nothing_left(self.folder / "out")
+
+    def test_places(self):
+        """What can't be renamed to is refused at once."""
+        for name in (".", "e/.", "e/..", "x/..", "e/./"):
+            (self.folder / "e").mkdir(exist_ok=True)
+            self.fails(2, "USAGE", "convert", MODEL, f"{self.folder}/{name}", "--dtype", "int8")
+        self.assertEqual([p.name for p in self.folder.iterdir()], ["e"])
+
+    @unittest.skipUnless(os.geteuid() == 0, "a small file system is mounted, which root may do")
+    def test_mount_point(self):
+        empty = self.folder / "empty"
+        empty.mkdir()
+        for options in (["-t", "tmpfs", "none"], ["--bind", empty]):
+            mount = self.folder / f"m{len(options)}"
+            mount.mkdir()
+            done = subprocess.run(["mount", *options, mount], stderr=subprocess.PIPE)
+            if done.returncode:
+                self.skipTest(f"cannot mount: {done.stderr.decode().strip()}")
+            self.addCleanup(subprocess.run, ["umount", str(mount)], check=True)
+            error = self.fails(2, "USAGE", "convert", MODEL, str(mount), "--dtype", "float32")
+            self.assertIn("mount point", error["message"])
+
     def test_broken_input(self):
         model = self.llama()
         with open(model / "model.safetensors", "r+b") as file:
@@ -275,18 +335,49 @@ class Convert(Case):
         out = self.folder / "out"
         run = subprocess.Popen([PROGRAM, "convert", model, out, "--dtype", "int4", "--threads", "1"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
-        partial = self.folder / f"out.partial-{run.pid}"
+        self.end(run, signal.SIGINT, out, "*")
+
+    def end(self, run, number, out, awaited):
+        """Send the signal once something of that name is written."""
         deadline = time.monotonic() + 60
-        while not any(p.stat().st_size for p in partial.glob("*")):
+        while not any(p.stat().st_size for p in self.folder.glob(f"out.partial-*/{awaited}")):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.002)
         self.assertIsNone(run.poll(), "too fast to be interrupted")
         started = time.monotonic()
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         err = run.communicate(timeout=60)[1].decode()
         self.assertEqual(run.returncode, 130, err)
         self.assertLess(time.monotonic() - started, 5 if SANITIZED else 1)
         self.assertIn("CANCELLED", err)
+        self.nothing_left(out)
+
+    def test_hangup_and_companions(self):
+        """A closed terminal ends it as well, also while a companion is copied; nohup's ignoring stays."""
+        model, out = self.llama(), self.folder / "out"
+        with open(model / "tokenizer.model", "wb") as file:
+            file.truncate(256 << 20)
+        with open(model / "README.bin", "wb") as file:
+            file.truncate((256 << 20) + 1)  # no README
+        command = [PROGRAM, "convert", model, out, "--dtype", "float16"]
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        self.end(run, signal.SIGHUP, out, "tokenizer.model*")
+        os.truncate(model / "tokenizer.model", 30)
+        ignored = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment(), preexec_fn=ignored)
+        while run.poll() is None:
+            run.send_signal(signal.SIGHUP)
+            time.sleep(0.002)
+        self.assertEqual(run.returncode, 0)
+        self.assertEqual({p.name for p in out.iterdir()}, {"config.json", "model.safetensors", "tokenizer.model"})
+
+    def test_file_limit(self):
+        out = self.folder / "out"
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+        done = subprocess.run([PROGRAM, "convert", MODEL, out, "--dtype", "float32"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=environment(), preexec_fn=limit)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(b"File too large", done.stderr)
         self.nothing_left(out)
 
     def test_memory(self):
