@@ -134,7 +134,7 @@ static plim_status submit(filling *f, plim_error *err)
 /* ---- what is done with it ---- */
 
 /* What a move brings, to where the plan wants it. */
-static void move(const filling *f, const slot *s, const plim_move *m)
+static void move(filling *f, const slot *s, const plim_move *m)
 {
     const plim_load_job *job = f->job;
     const plim_extent_place *e = &job->plan->extents[m->extent];
@@ -142,13 +142,8 @@ static void move(const filling *f, const slot *s, const plim_move *m)
     const plim_stored *t = &job->stored->tensors[p->stored];
     const char *src = staging_address(s, s->read) + m->skip;
     unsigned bits = plim_dtypes[t->dtype].bits;
-    plim_pour pour = {.kernels = job->kernels,
-                      .change = p->change,
-                      .from = t->dtype,
-                      .to = p->dtype,
-                      .rows = e->rows,
-                      .cols = plim_row_elements(p, t),
-                      .dst = (char *)f->regions[s->read->run].base + m->run_offset};
+    plim_pour pour = plim_pour_of(job->kernels, p, t, e->rows,
+                                  (char *)f->regions[s->read->run].base + m->run_offset);
     plim_pour_piece piece = {src, 0, m->elements};
     if (bits < 8) { /* counted in bytes */
         memcpy(pour.dst, src, (size_t)m->elements);
@@ -158,12 +153,17 @@ static void move(const filling *f, const slot *s, const plim_move *m)
         piece.first = (s->read->offset + m->skip - t->offset) / (bits / 8) - e->row * pour.cols;
     unsigned tasks = plim_pour_tasks(&pour, &piece);
     for (unsigned i = 0; i < tasks && !plim_monitor_stopped(f->monitor); i++) {
-        plim_pour_task(&pour, &piece, i);
+        plim_error error;
+        if (!plim_pour_task(&pour, &piece, i)) {
+            plim_pour_explain(&pour, &piece, job->stored, t, &error);
+            plim_monitor_fail(f->monitor, &error);
+            return;
+        }
         plim_monitor_step(f->monitor, 0); /* quantising a read takes long enough to be cancelled */
     }
 }
 
-static void place(const filling *f, const slot *s)
+static void place(filling *f, const slot *s)
 {
     for (uint32_t i = 0; i < s->read->move_count; i++)
         move(f, s, &f->job->plan->moves[s->read->first_move + i]);

@@ -63,27 +63,23 @@ static void work(void *arg, unsigned task, unsigned worker)
     }
 }
 
-static void copy(const old_way *o, const plim_region *regions)
+static plim_status copy(const old_way *o, const plim_region *regions, plim_error *err)
 {
     const plim_load_plan *plan = o->job->plan;
     for (uint32_t i = 0; i < plan->extent_count; i++) {
         const plim_extent_place *e = &plan->extents[i];
         const plim_placement *p = &plan->placements[e->placement];
         const plim_stored *t = &o->job->stored->tensors[p->stored];
-        plim_pour pour = {.kernels = o->job->kernels,
-                          .change = p->change,
-                          .from = t->dtype,
-                          .to = p->dtype,
-                          .rows = e->rows,
-                          .cols = plim_row_elements(p, t),
-                          .dst = (char *)regions[e->run].base + e->offset};
+        plim_pour pour =
+            plim_pour_of(o->job->kernels, p, t, e->rows, (char *)regions[e->run].base + e->offset);
         plim_pour_piece piece = {o->tensors[e->placement].base, 0,
                                  t->bytes * 8 / plim_dtypes[t->dtype].bits};
         if (p->change == PLIM_CHANGE_NONE)
             memcpy(pour.dst, piece.src, (size_t)t->bytes);
-        else
-            plim_pour_all(&pour, &piece);
+        else if (!plim_pour_all(&pour, &piece))
+            return plim_pour_explain(&pour, &piece, o->job->stored, t, err);
     }
+    return PLIM_OK;
 }
 
 plim_status plim_fill_old_way(const plim_load_job *job, const plim_region *regions,
@@ -108,7 +104,7 @@ plim_status plim_fill_old_way(const plim_load_job *job, const plim_region *regio
         *err = monitor->error;
     }
     if (!status)
-        copy(&o, regions);
+        status = copy(&o, regions, err);
     for (uint32_t i = 0; i < count; i++)
         plim_region_close(&o.tensors[i], job->ledger);
     pthread_mutex_destroy(&o.lock);

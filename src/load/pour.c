@@ -10,12 +10,30 @@
 #define BUFFER        1024u                 /* f32 */
 #define BLOCK         (BUFFER / PLIM_GROUP) /* outputs that are turned together */
 
+/* Bits of |f32|: up to the first, f16 rounds to 0; from the second on, to infinity. */
+#define F16_ZERO     0x33000000u /* 2^-25 */
+#define F16_INFINITE 0x477ff000u /* 65520 */
+#define F32_INFINITE 0x7f800000u
+
 plim_group_rows plim_group_rows_of(plim_dtype dtype, plim_change change, uint64_t rows,
                                    uint64_t cols)
 {
     uint64_t inputs = change == PLIM_CHANGE_TURN ? rows : cols;
     return (plim_group_rows){.row_bytes = (size_t)plim_dtype_bytes(dtype, inputs),
                              .scales_at = (size_t)plim_dtype_quant_bytes(dtype, inputs)};
+}
+
+plim_pour plim_pour_of(const plim_kernels *kernels, const plim_placement *p, const plim_stored *t,
+                       uint64_t rows, void *dst)
+{
+    return (plim_pour){.kernels = kernels,
+                       .change = p->change,
+                       .from = t->dtype,
+                       .to = p->dtype,
+                       .rows = rows,
+                       .cols = plim_row_elements(p, t),
+                       .dst = dst,
+                       .scales = p->use == PLIM_USE_SCALES};
 }
 
 plim_status plim_pour_check(const plim_kernels *kernels, const plim_placement *p,
@@ -113,13 +131,64 @@ unsigned plim_pour_tasks(const plim_pour *p, const plim_pour_piece *piece)
     return (unsigned)((whole + each - 1) / each);
 }
 
-void plim_pour_task(const plim_pour *p, const plim_pour_piece *piece, unsigned task)
+/* ---- scales ---- */
+
+/* Whether a scale, given by its bits as f32, is not finite, or becomes so or 0 as f16. */
+static bool is_lost(uint32_t bits)
+{
+    bits &= 0x7fffffffu;
+    return bits - 1 < F16_ZERO || bits >= F16_INFINITE;
+}
+
+static uint32_t scale_bits(plim_dtype dtype, const char *src, uint64_t i)
+{
+    uint32_t wide;
+    uint16_t narrow;
+    if (dtype == PLIM_F32) {
+        memcpy(&wide, src + i * sizeof wide, sizeof wide);
+        return wide;
+    }
+    memcpy(&narrow, src + i * sizeof narrow, sizeof narrow); /* BF16 */
+    return (uint32_t)narrow << 16;
+}
+
+/* The first of n scales that is lost; n where none is. */
+static uint64_t first_lost(const plim_pour *p, const char *src, uint64_t n)
+{
+    bool looked_at = p->scales && p->change == PLIM_CHANGE_CAST && p->to == PLIM_F16 &&
+                     (p->from == PLIM_F32 || p->from == PLIM_BF16);
+    for (uint64_t i = 0; looked_at && i < n; i++)
+        if (is_lost(scale_bits(p->from, src, i)))
+            return i;
+    return n;
+}
+
+plim_status plim_pour_explain(const plim_pour *p, const plim_pour_piece *piece,
+                              const plim_stored_set *set, const plim_stored *t, plim_error *err)
+{
+    const char *src = piece->src;
+    uint64_t at = first_lost(p, src, piece->count);
+    plim_where where = {set->files[t->file].path, t->name, (int64_t)t->offset};
+    if (at == piece->count)
+        return PLIM_OK;
+    uint32_t bits = scale_bits(p->from, src, at);
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    if ((bits & 0x7fffffffu) >= F32_INFINITE)
+        return plim_fail_at(err, PLIM_E_FORMAT, where, "a scale is not a finite number");
+    return plim_fail_at(err, PLIM_E_UNSUP, where,
+                        "a scale is %g: scales are kept as float16, which ends at 65504 and at "
+                        "6e-8",
+                        (double)scale);
+}
+
+bool plim_pour_task(const plim_pour *p, const plim_pour_piece *piece, unsigned task)
 {
     uint64_t skip = task * TASK_ELEMENTS, first = piece->first + skip, n = piece->count - skip;
     const char *src = (const char *)piece->src + stored_bytes(p, skip);
     if (p->change == PLIM_CHANGE_TURN) {
         turn(p, piece, task);
-        return;
+        return true;
     }
     n = n < TASK_ELEMENTS ? n : TASK_ELEMENTS;
     if (p->change == PLIM_CHANGE_QUANTISE)
@@ -128,11 +197,14 @@ void plim_pour_task(const plim_pour *p, const plim_pour_piece *piece, unsigned t
         p->kernels->cast[p->to][p->from](p->dst + plim_dtype_bytes(p->to, first), src, (size_t)n);
     else
         memcpy(p->dst + plim_dtype_bytes(p->to, first), src, (size_t)plim_dtype_bytes(p->to, n));
+    return first_lost(p, src, n) == n;
 }
 
-void plim_pour_all(const plim_pour *p, const plim_pour_piece *piece)
+bool plim_pour_all(const plim_pour *p, const plim_pour_piece *piece)
 {
     unsigned tasks = plim_pour_tasks(p, piece);
+    bool ok = true;
     for (unsigned i = 0; i < tasks; i++)
-        plim_pour_task(p, piece, i);
+        ok &= plim_pour_task(p, piece, i);
+    return ok;
 }

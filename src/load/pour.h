@@ -15,7 +15,12 @@ typedef struct plim_pour {
     plim_dtype from, to;
     uint64_t rows, cols; /* as stored, of the extent */
     char *dst;           /* its memory */
+    bool scales;         /* of groups: what is cast must stay finite, and what is not 0 so */
 } plim_pour;
+
+/* `rows` rows of a placement, to dst. */
+plim_pour plim_pour_of(const plim_kernels *kernels, const plim_placement *placement,
+                       const plim_stored *stored, uint64_t rows, void *dst);
 
 /* UNSUP where the kernels can't do it: checked before anything moves. */
 plim_status plim_pour_check(const plim_kernels *kernels, const plim_placement *placement,
@@ -29,10 +34,18 @@ typedef struct plim_pour_piece {
     uint64_t first, count;
 } plim_pour_piece;
 unsigned plim_pour_tasks(const plim_pour *pour, const plim_pour_piece *piece);
-void plim_pour_task(const plim_pour *pour, const plim_pour_piece *piece, unsigned task);
+/* False where f16 can't hold a scale that is cast: then plim_pour_explain says why.  Scales that
+ * are stored as f16 are used as they are, and not looked at. */
+bool plim_pour_task(const plim_pour *pour, const plim_pour_piece *piece, unsigned task);
 
-/* All of them, one after the other. */
-void plim_pour_all(const plim_pour *pour, const plim_pour_piece *piece);
+/* All of them, one after the other; the same. */
+bool plim_pour_all(const plim_pour *pour, const plim_pour_piece *piece);
+
+/* The first scale of a piece that f16 can't hold: FORMAT where it is no finite number, UNSUP where
+ * it is too large or too small; `set` and `stored` name the tensor. */
+plim_status plim_pour_explain(const plim_pour *pour, const plim_pour_piece *piece,
+                              const plim_stored_set *set, const plim_stored *stored,
+                              plim_error *err);
 
 /* How the memory of an extent of groups is laid out: bytes from one row (of a turned one: from one
  * output) to the next, and where in it the scales begin. */

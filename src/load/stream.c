@@ -258,48 +258,48 @@ static plim_status drain(plim_stream *s, unsigned limit, const atomic_bool *canc
 typedef struct pouring {
     plim_pour pour;
     plim_pour_piece piece;
+    atomic_bool lost; /* a scale */
 } pouring;
 
 static void pour_task(void *arg, unsigned task, unsigned worker)
 {
     (void)worker;
-    const pouring *c = arg;
-    plim_pour_task(&c->pour, &c->piece, task);
+    pouring *c = arg;
+    if (!plim_pour_task(&c->pour, &c->piece, task))
+        c->lost = true;
 }
 
 /* `rows` stored rows of a placement, in its type, to dst. */
-static void convert(const plim_stream *s, const plim_placement *p, void *dst, const void *src,
-                    uint64_t rows)
+static plim_status convert(const plim_stream *s, const plim_placement *p, void *dst,
+                           const void *src, uint64_t rows, plim_error *err)
 {
     const plim_stored *t = &s->job.stored->tensors[p->stored];
-    pouring c = {.pour = {.kernels = s->job.kernels,
-                          .change = p->change,
-                          .from = t->dtype,
-                          .to = p->dtype,
-                          .rows = rows,
-                          .cols = plim_row_elements(p, t),
-                          .dst = dst}};
+    pouring c = {.pour = plim_pour_of(s->job.kernels, p, t, rows, dst)};
     c.piece = (plim_pour_piece){src, 0, rows * c.pour.cols};
     unsigned tasks = plim_pour_tasks(&c.pour, &c.piece);
     if (tasks == 1)
-        plim_pour_task(&c.pour, &c.piece, 0);
+        pour_task(&c, 0, 0);
     else
         plim_pool_run(s->job.pool, tasks, pour_task, &c);
+    return c.lost ? plim_pour_explain(&c.pour, &c.piece, s->job.stored, t, err) : PLIM_OK;
 }
 
 /* What was read of `rows` rows, in place or in the run type at `cast`: elements and scales are
  * never both cast. */
-static void hand_out(const plim_stream *s, const plim_placement *p, const slot *x, uint64_t rows,
-                     void *cast, const void **data, const void **scales)
+static plim_status hand_out(const plim_stream *s, const plim_placement *p, const slot *x,
+                            uint64_t rows, void *cast, const void **data, const void **scales,
+                            plim_error *err)
 {
     const plim_placement *q =
         p->scales == PLIM_NO_SLOT ? NULL : &s->job.plan->placements[p->scales];
     *data = p->staged ? cast : x[0].request.dst;
     *scales = !q ? NULL : q->staged ? cast : x[1].request.dst;
+    plim_status status = PLIM_OK;
     if (p->staged)
-        convert(s, p, cast, x[0].request.dst, rows);
-    if (q && q->staged)
-        convert(s, q, cast, x[1].request.dst, rows);
+        status = convert(s, p, cast, x[0].request.dst, rows, err);
+    if (!status && q && q->staged)
+        status = convert(s, q, cast, x[1].request.dst, rows, err);
+    return status;
 }
 
 /* Wait until what belongs together is there, whole and as it was. */
@@ -334,15 +334,17 @@ plim_status plim_stream_tile(plim_stream *s, uint32_t i, const void **data, cons
                              plim_error *err)
 {
     const plim_tile *tile = &s->job.plan->tiles[i];
+    const plim_extent_place *e = &s->job.plan->extents[tile->extent];
+    const plim_placement *p = &s->job.plan->placements[e->placement];
     *data = *scales = NULL;
     plim_status status = check_next(s, i, err);
     slot *x = status ? NULL : slot_of(s, s->used);
     if (!status)
         status = await_all(s, x, tile->scales_bytes ? 2 : 1, err);
+    if (!status)
+        status = hand_out(s, p, x, e->rows, s->cast.base, data, scales, err);
     if (status)
         return status;
-    const plim_extent_place *e = &s->job.plan->extents[tile->extent];
-    const plim_placement *p = &s->job.plan->placements[e->placement];
     s->held = true;
     s->held_tile = i;
     s->held_slot = !p->staged;
@@ -350,7 +352,6 @@ plim_status plim_stream_tile(plim_stream *s, uint32_t i, const void **data, cons
     advance(s, &s->use);
     atomic_fetch_add_explicit(&s->used_bytes, tile->bytes + tile->scales_bytes,
                               memory_order_relaxed);
-    hand_out(s, p, x, e->rows, s->cast.base, data, scales);
     s->freed += p->staged; /* its slot is not needed any more */
     read_ahead(s);
     return PLIM_OK;
@@ -403,8 +404,8 @@ plim_status plim_stream_row(plim_stream *s, uint32_t placement, uint64_t row, co
         return status;
     atomic_fetch_add_explicit(&s->used_bytes, p->stored_row_bytes + p->scale_row_bytes,
                               memory_order_relaxed);
-    hand_out(s, p, s->row, 1, (char *)s->row_buffer.base + plim_row_cast_offset(p), data, scales);
-    return PLIM_OK;
+    return hand_out(s, p, s->row, 1, (char *)s->row_buffer.base + plim_row_cast_offset(p), data,
+                    scales, err);
 }
 
 /* ---- passes ---- */

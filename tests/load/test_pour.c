@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +86,7 @@ static void pour_pieces(const matrix *m, plim_pour *pour, uint64_t unit)
         n = n < all - at ? n : all - at;
         plim_pour_piece piece = {m->src + plim_dtype_bytes(m->type, at), at, n};
         for (unsigned i = plim_pour_tasks(pour, &piece); i-- > 0;)
-            plim_pour_task(pour, &piece, i);
+            assert_true(plim_pour_task(pour, &piece, i));
     }
 }
 
@@ -95,14 +96,14 @@ static void check(uint64_t rows, uint64_t cols, plim_change change, plim_dtype f
     matrix m = make(rows, cols, from);
     char *want = reference(&m, change, to, &bytes), *got = malloc(bytes + 8);
     assert_non_null(got);
-    plim_pour pour = {&kernels, change, from, to, rows, cols, got};
+    plim_pour pour = {&kernels, change, from, to, rows, cols, got, false};
     plim_pour_piece whole = {m.src, 0, rows * cols};
     for (int pieces = 0; pieces < 2; pieces++) {
         memset(got, 0x5a, bytes + 8);
         if (pieces)
             pour_pieces(&m, &pour, change == PLIM_CHANGE_TURN ? 32 * cols : 32);
         else
-            plim_pour_all(&pour, &whole);
+            assert_true(plim_pour_all(&pour, &whole));
         assert_memory_equal(got, want, bytes);
         for (int i = 0; i < 8; i++)
             assert_int_equal(got[bytes + (size_t)i], 0x5a);
@@ -146,8 +147,9 @@ static void test_cast_and_copied(void **state)
     float *got = malloc(n * sizeof *got);
     char *copy = malloc(n * 2);
     assert_true(got && copy);
-    plim_pour cast = {&kernels, PLIM_CHANGE_CAST, PLIM_BF16, PLIM_F32, 300, 700, (char *)got};
-    plim_pour same = {&kernels, PLIM_CHANGE_NONE, PLIM_BF16, PLIM_BF16, 300, 700, copy};
+    plim_pour cast = {&kernels, PLIM_CHANGE_CAST, PLIM_BF16, PLIM_F32, 300,
+                      700,      (char *)got,      false};
+    plim_pour same = {&kernels, PLIM_CHANGE_NONE, PLIM_BF16, PLIM_BF16, 300, 700, copy, false};
     pour_pieces(&m, &cast, 1);
     pour_pieces(&m, &same, 1);
     assert_memory_equal(got, m.floats, n * sizeof *got);
@@ -155,6 +157,98 @@ static void test_cast_and_copied(void **state)
     free(got);
     free(copy);
     drop(&m);
+}
+
+/* ---- scales ---- */
+
+/* Whether the cast loses a scale: becomes infinite, is no number, or is 0 and was not. */
+static bool lost(plim_dtype from, const void *scale)
+{
+    uint16_t half;
+    float wide;
+    kernels.cast[PLIM_F16][from](&half, scale, 1);
+    if (from == PLIM_F32)
+        memcpy(&wide, scale, sizeof wide);
+    else
+        kernels.cast[PLIM_F32][from](&wide, scale, 1);
+    return (half & 0x7c00) == 0x7c00 || ((half & 0x7fff) == 0 && wide != 0);
+}
+
+static void check_scale(plim_dtype from, const void *scale)
+{
+    plim_stored_file file = {.path = "model.safetensors"};
+    plim_stored t = {.name = "up.weight_scale", .dtype = from};
+    const plim_stored_set set = {.files = &file, .file_count = 1, .tensors = &t, .tensor_count = 1};
+    uint16_t got;
+    plim_error err;
+    plim_pour pour = {&kernels, PLIM_CHANGE_CAST, from, PLIM_F16, 1, 1, (char *)&got, true};
+    plim_pour_piece piece = {scale, 0, 1};
+    bool is_lost = lost(from, scale);
+    assert_int_equal(plim_pour_all(&pour, &piece), !is_lost);
+    plim_status status = plim_pour_explain(&pour, &piece, &set, &t, &err);
+    assert_int_equal(status != PLIM_OK, is_lost);
+    if (is_lost)
+        assert_non_null(strstr(err.message, "up.weight_scale"));
+    pour.scales = false;
+    assert_true(plim_pour_all(&pour, &piece)); /* of weights anything may come */
+}
+
+static void test_scales(void **state)
+{
+    (void)state;
+    static const uint32_t edges[] = {0,          1,          0x32ffffff, 0x33000000, 0x33000001,
+                                     0x33800000, 0x3f800000, 0x477fe000, 0x477fefff, 0x477ff000,
+                                     0x47800000, 0x7f7fffff, 0x7f800000, 0x7fc00000, 0x7fffffff};
+    for (uint32_t bits = 0; bits < 65536; bits++) {
+        uint16_t scale = (uint16_t)bits;
+        check_scale(PLIM_BF16, &scale);
+    }
+    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+        uint32_t negative = edges[i] | 0x80000000u;
+        check_scale(PLIM_F32, &edges[i]);
+        check_scale(PLIM_F32, &negative);
+    }
+}
+
+/* One among many, in any task, is found and named. */
+static void test_one_scale_of_many(void **state)
+{
+    (void)state;
+    enum { COUNT = 200000 };
+    static const size_t places[] = {0, 65535, 65536, COUNT - 1};
+    static const struct {
+        float scale;
+        plim_status code;
+        const char *says;
+    } cases[] = {{1e6f, PLIM_E_UNSUP, "1e+06"},
+                 {1e-9f, PLIM_E_UNSUP, "1e-09"},
+                 {INFINITY, PLIM_E_FORMAT, "not a finite number"},
+                 {NAN, PLIM_E_FORMAT, "not a finite number"}};
+    plim_stored_file file = {.path = "model.safetensors"};
+    plim_stored t = {.name = "up.weight_scale", .dtype = PLIM_F32};
+    const plim_stored_set set = {.files = &file, .file_count = 1, .tensors = &t, .tensor_count = 1};
+    float *scales = malloc(COUNT * sizeof *scales);
+    char *got = malloc(COUNT * 2);
+    assert_true(scales && got);
+    for (size_t i = 0; i < COUNT; i++)
+        scales[i] = 0.01f;
+    plim_pour pour = {&kernels, PLIM_CHANGE_CAST, PLIM_F32, PLIM_F16, 1, COUNT, got, true};
+    plim_pour_piece piece = {scales, 0, COUNT};
+    assert_true(plim_pour_all(&pour, &piece));
+    for (size_t p = 0; p < 4; p++)
+        for (size_t c = 0; c < 4; c++) {
+            plim_error err;
+            scales[places[p]] = cases[c].scale;
+            assert_false(plim_pour_all(&pour, &piece));
+            for (unsigned i = 0; i < plim_pour_tasks(&pour, &piece); i++)
+                assert_int_equal(plim_pour_task(&pour, &piece, i), i != places[p] / 65536);
+            assert_int_equal(plim_pour_explain(&pour, &piece, &set, &t, &err), cases[c].code);
+            assert_non_null(strstr(err.message, cases[c].says));
+            assert_non_null(strstr(err.message, "up.weight_scale"));
+            scales[places[p]] = 0.01f;
+        }
+    free(scales);
+    free(got);
 }
 
 static void test_refused(void **state)
@@ -182,10 +276,9 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quantised),
-        cmocka_unit_test(test_turned),
-        cmocka_unit_test(test_cast_and_copied),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_quantised),         cmocka_unit_test(test_turned),
+        cmocka_unit_test(test_cast_and_copied),   cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_one_scale_of_many), cmocka_unit_test(test_refused),
     };
     plim_kernels_init(&kernels, plim_cpu_features());
     return cmocka_run_group_tests(tests, NULL, NULL);
