@@ -216,6 +216,23 @@ static plim_status refuse_packed(const plim_stored_set *set, const plim_stored *
         why);
 }
 
+/* Whether quantization_config knows of quants of so many bits.  Which modules of several groups
+ * have which is not asked: its patterns are for that, the shape is enough. */
+static plim_status check_bits(const plim_skeleton *k, const plim_slot *slot,
+                              const plim_stored_set *set, const plim_stored *quants,
+                              plim_error *err)
+{
+    const plim_quantization *q = &k->quantization;
+    bool is_four = slot->packed == PLIM_Q4;
+    if (!(q->four || q->eight) || (is_four ? q->four : q->eight))
+        return PLIM_OK;
+    return plim_fail_at(
+        err, PLIM_E_MISMATCH,
+        (plim_where){set->files[quants->file].path, quants->name, (int64_t)quants->offset},
+        "the quants have %d bits by their shape, but quantization_config says num_bits %d",
+        is_four ? 4 : 8, is_four ? 8 : 4);
+}
+
 /* Whether quants and scales are of groups of 32 that make up the slot's matrix; `packed` of the
  * slot is set. */
 static plim_status check_packed(const plim_skeleton *k, plim_slot *slot, const plim_stored_set *set,
@@ -244,9 +261,9 @@ static plim_status check_packed(const plim_skeleton *k, plim_slot *slot, const p
     if (scales->dtype != PLIM_F16 && scales->dtype != PLIM_BF16 && scales->dtype != PLIM_F32)
         return refuse_packed(set, scales, err, "the type of the scales is none of F16, BF16, F32");
     slot->packed = q[1] == cols / 8 ? PLIM_Q4 : q[1] == cols / 4 ? PLIM_Q8 : PLIM_AUTO;
-    return slot->packed != PLIM_AUTO
-               ? PLIM_OK
-               : refuse_packed(set, quants, err, "the quants have neither 4 nor 8 bits");
+    if (slot->packed == PLIM_AUTO)
+        return refuse_packed(set, quants, err, "the quants have neither 4 nor 8 bits");
+    return check_bits(k, slot, set, quants, err);
 }
 
 /* A slot whose weight is stored as compressed-tensors packs it.  The two numbers in NAME_shape are
@@ -304,6 +321,21 @@ static void settle_ties(plim_skeleton *k)
         e->tied_to = head;
 }
 
+/* What a slot lacks: its weight or, where that is packed, the part that is not there.  NULL without
+ * memory. */
+static const char *missing_name(plim_skeleton *k, const plim_slot *slot, const plim_stored_set *set,
+                                plim_error *err)
+{
+    const char *part = find_part(set, k->family, slot->name, "_packed")  ? "_scale"
+                       : find_part(set, k->family, slot->name, "_scale") ? "_packed"
+                                                                         : NULL;
+    char name[200];
+    if (!part)
+        return slot->name;
+    snprintf(name, sizeof name, "%s%s", slot->name, part);
+    return plim_arena_text(&k->arena, name, strlen(name), err);
+}
+
 static plim_status report_missing(plim_skeleton *k, const plim_stored_set *set, plim_error *err)
 {
     const char **names = plim_arena_new(&k->arena, k->slot_count, sizeof *names, err), **lines;
@@ -312,7 +344,8 @@ static plim_status report_missing(plim_skeleton *k, const plim_stored_set *set, 
         return err->code;
     for (uint32_t i = 0; i < k->slot_count; i++)
         if (k->slots[i].stored == PLIM_NO_STORED && k->slots[i].tied_to == PLIM_NO_SLOT)
-            names[count++] = k->slots[i].name;
+            if (!(names[count++] = missing_name(k, &k->slots[i], set, err)))
+                return err->code;
     if (!count)
         return PLIM_OK;
     if (collapse(&k->arena, names, count, &lines, &line_count, err))

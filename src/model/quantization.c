@@ -60,6 +60,10 @@ static void check_group(plim_quantization *q, const plim_config_value *v)
             v->kind != PLIM_JSON_FALSE && strcmp(words_of(v), known[i].want) != 0 &&
             (!known[i].or_want || strcmp(words_of(v), known[i].or_want) != 0))
             refuse(q, "compressed-tensors with %s %.40s", known[i].end + 1, words_of(v));
+    if (ends_with(v->path, ".weights.num_bits")) {
+        q->four |= !strcmp(words_of(v), "4");
+        q->eight |= !strcmp(words_of(v), "8");
+    }
     if (ends_with(v->path, ".weights.symmetric") && v->kind == PLIM_JSON_FALSE)
         refuse(q, "compressed-tensors that are not symmetric");
     if ((ends_with(v->path, ".input_activations") || ends_with(v->path, ".output_activations")) &&

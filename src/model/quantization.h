@@ -8,6 +8,7 @@
 
 typedef struct plim_quantization {
     bool there;
+    bool four, eight;  /* num_bits of some group of modules; neither: nothing is said of it */
     char refusal[160]; /* what of it we can't run ("quant_method 'gptq'"); "" where we can */
 } plim_quantization;
 

@@ -271,10 +271,119 @@ static void test_refused(void **state)
     refused("model.safetensors", "1.mlp.up_proj.weight_scale\":{\"dtype\":\"F16\",\"shape\":[96,2]",
             "1.mlp.up_proj.weight_scale\":{\"dtype\":\"F16\",\"shape\":[2,96]", PLIM_E_MISMATCH,
             "up_proj.weight");
+    /* a part alone: what is missing is the other */
     refused("model.safetensors", "layers.1.mlp.up_proj.weight_scale",
-            "layers.1.mlp.up_proj.weight_scalX", PLIM_E_MISMATCH, "up_proj.weight");
+            "layers.1.mlp.up_proj.weight_scalX", PLIM_E_MISMATCH,
+            "layers.1.mlp.up_proj.weight_scale");
+    refused("model.safetensors", "layers.1.mlp.up_proj.weight_packed",
+            "layers.1.mlp.up_proj.weight_packeX", PLIM_E_MISMATCH,
+            "layers.1.mlp.up_proj.weight_packed");
+    /* other bits than it says */
+    refused("config.json", "\"num_bits\": 4", "\"num_bits\": 8", PLIM_E_MISMATCH, "num_bits 8");
+    refused("config.json", "\"num_bits\": 4", "\"num_bits\": 8", PLIM_E_MISMATCH,
+            "q_proj.weight_packed");
     /* a twin of other sizes: [48, 96] words would be 3 bits of rows that are not there */
     refused("config.json", "\"hidden_size\": 64", "\"hidden_size\": 32", PLIM_E_MISMATCH, "");
+}
+
+/* ---- scales that float16 can't hold ---- */
+
+/* A copy of a checkpoint in one file whose first scale of one matrix is another: its first `bytes`
+ * bytes. */
+static temp_folder with_scale(const char *name, const void *scale, size_t bytes)
+{
+    static const char *const files[] = {"config.json", "model.safetensors"};
+    static const char tensor[] = "\"model.layers.1.mlp.up_proj.weight_scale\"",
+                      offsets[] = "\"data_offsets\":[";
+    temp_folder folder = temp_open();
+    char *text = malloc(1 << 20);
+    assert_non_null(text);
+    for (size_t i = 0; i < 2; i++) {
+        char path[300];
+        snprintf(path, sizeof path, "%s/tests/golden/%s/%s", PLIM_SOURCE_DIR, name, files[i]);
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        size_t size = fread(text, 1, (1 << 20) - 1, f);
+        fclose(f);
+        text[size] = 0;
+        if (i) {
+            uint64_t header;
+            memcpy(&header, text, sizeof header);
+            char *at = strstr(text + 8, tensor);
+            assert_non_null(at);
+            at = strstr(at, offsets);
+            assert_non_null(at);
+            memcpy(text + 8 + header + strtoull(at + strlen(offsets), NULL, 10), scale, bytes);
+        }
+        f = fopen(temp_path(&folder, files[i]), "wb");
+        assert_non_null(f);
+        assert_int_equal(fwrite(text, 1, size, f), size);
+        assert_int_equal(fclose(f), 0);
+    }
+    free(text);
+    return folder;
+}
+
+/* Of a load, or of a pass where the matrix streams; and again: nothing is left of the first time.
+ */
+static void fails(const expected *e, const char *folder, const way *w, const char *map,
+                  plim_status code)
+{
+    plim_error err;
+    plim_model *model;
+    plim_session *session = NULL;
+    plim_model_options o;
+    plim_context *context = context_of(e, w);
+    const int32_t token = 1;
+    plim_model_options_init(&o);
+    o.reader = w->reader;
+    o.low_cpu_mem_usage = w->low_cpu_mem_usage;
+    o.device_map = map;
+    for (int i = 0; i < 2; i++) {
+        plim_status status = plim_model_open(&model, context, folder, &o, &err);
+        if (map) {
+            must(status, &err, e, w->says);
+            must(plim_session_open(&session, model, &err), &err, e, w->says);
+            for (int pass = 0; pass < 3; pass++) {
+                status = plim_session_eval(session, &token, 1, NULL, NULL, &err);
+                assert_int_equal(status, code);
+            }
+        }
+        assert_int_equal(status, code);
+        assert_non_null(strstr(err.message, "model.layers.1.mlp.up_proj.weight_scale"));
+        plim_session_close(&session);
+        plim_model_close(&model);
+    }
+    plim_context_close(&context);
+}
+
+static void test_scales(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t bits; /* as f32, and of bfloat16 the upper half */
+        plim_status code;
+    } scales[] = {{0x49740000, PLIM_E_UNSUP}, /* 1e6 */
+                  {0xc9740000, PLIM_E_UNSUP},
+                  {0x30890000, PLIM_E_UNSUP}, /* 1e-9 */
+                  {0x7f800000, PLIM_E_FORMAT},
+                  {0x7fc00000, PLIM_E_FORMAT}};
+    static const char *const folders[] = {"packed/llama-int8", "packed/qwen2-int4-tied"};
+    for (size_t f = 0; f < 2; f++)
+        for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
+            expected e;
+            uint16_t upper = (uint16_t)(scales[i].bits >> 16);
+            expected_open(&e, folders[f]);
+            temp_folder folder = f ? with_scale(folders[f], &scales[i].bits, 4) /* F32 */
+                                   : with_scale(folders[f], &upper, 2);         /* BF16 */
+            for (size_t w = 0; w < 4; w++) {
+                fails(&e, folder.path, &ways[w], NULL, scales[i].code);
+                if (w == 1 || w == 2)
+                    fails(&e, folder.path, &ways[w], "disk", scales[i].code);
+            }
+            temp_close(&folder);
+            expected_close(&e);
+        }
 }
 
 /* Whole checkpoints can't become another type, and their tensors are read as they are stored. */
@@ -303,7 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits),      cmocka_unit_test(test_streamed),
         cmocka_unit_test(test_types),       cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_other_types),
+        cmocka_unit_test(test_other_types), cmocka_unit_test(test_scales),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
