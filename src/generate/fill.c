@@ -5,6 +5,7 @@
  * state does not matter to them. */
 #include <string.h>
 
+#include "base/pool.h"
 #include "generate/random.h"
 #include "generate/sequence.h"
 
@@ -14,7 +15,7 @@
 typedef struct fill_job {
     plim_sequence *s;
     plim_dtype type;
-    size_t values;
+    size_t values, first_piece;
     uint64_t seed;
 } fill_job;
 
@@ -35,13 +36,14 @@ static void fill_task(void *arg, unsigned task, unsigned worker)
 {
     (void)worker;
     const fill_job *job = arg;
-    size_t first = task * PIECE, last = first + PIECE < job->values ? first + PIECE : job->values;
+    size_t piece = job->first_piece + task;
+    size_t first = piece * PIECE, last = first + PIECE < job->values ? first + PIECE : job->values;
     size_t value_bytes = plim_dtypes[job->type].bits / 8;
     plim_random random;
     float batch[BATCH];
     if (atomic_load_explicit(&job->s->cancel, memory_order_relaxed))
         return;
-    plim_random_seed(&random, job->seed + task * 0x9e3779b97f4a7c15u);
+    plim_random_seed(&random, job->seed + piece * 0x9e3779b97f4a7c15u);
     for (size_t i = first; i < last; i += BATCH) {
         size_t n = last - i < BATCH ? last - i : BATCH;
         char *dst = (char *)job->s->state.kv.base + i * value_bytes;
@@ -61,13 +63,17 @@ plim_status plim_sequence_fill(plim_sequence *s, size_t length, uint64_t seed, p
                          "%zu tokens are more than the context of %u; choose a larger one", length,
                          size->context);
     size_t value_bytes = plim_dtypes[size->kv_dtype].bits / 8;
-    fill_job job = {s, size->kv_dtype, s->state.kv.bytes / value_bytes, seed};
+    fill_job job = {s, size->kv_dtype, s->state.kv.bytes / value_bytes, 0, seed};
+    size_t pieces = length ? (job.values + PIECE - 1) / PIECE : 0;
     s->pending = -1;
     s->logits = NULL;
     s->state.length = 0;
-    if (length)
-        plim_pool_run(s->engine.pool, (unsigned)((job.values + PIECE - 1) / PIECE), fill_task,
+    for (; job.first_piece < pieces; job.first_piece += PLIM_POOL_MAX_TASKS) {
+        size_t left = pieces - job.first_piece;
+        plim_pool_run(s->engine.pool,
+                      left < PLIM_POOL_MAX_TASKS ? (unsigned)left : PLIM_POOL_MAX_TASKS, fill_task,
                       &job);
+    }
     if (atomic_exchange(&s->cancel, false))
         return plim_fail(err, PLIM_E_CANCELLED, "cancelled");
     s->state.length = (uint32_t)length;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/pool.h"
+
 /* ---- which tensors a spec has, and their shapes ---- */
 
 typedef enum extent_of {
@@ -262,8 +264,8 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
     out->total = cursor;
     /* down's input is the gate's buffer, or up's where there is no gate: the other is free */
     out->pack_inner = spec->gated ? out->up : out->gate;
-    /* The tasks of a pass, one per row and KV head, or per span and KV head, are numbered in 32
-     * bits. */
-    return ok && cursor <= UINT64_MAX / sizeof(float) && rows * spec->kv_heads < UINT32_MAX &&
-           (uint64_t)out->spans * spec->kv_heads < UINT32_MAX;
+    /* The tasks of a pass: one per row and KV head, or per span and KV head, at most. */
+    return ok && cursor <= UINT64_MAX / sizeof(float) &&
+           rows * spec->kv_heads <= PLIM_POOL_MAX_TASKS &&
+           (uint64_t)out->spans * spec->kv_heads <= PLIM_POOL_MAX_TASKS;
 }

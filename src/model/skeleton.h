@@ -91,7 +91,7 @@ typedef struct plim_scratch_layout {
 /* The same for a row of a pass, beside its scratch. */
 #define PLIM_ROW_BYTES 24u
 
-/* False on overflow, and where a pass would have more tasks than the pool can number. */
+/* False on overflow, and where a pass may have more than PLIM_POOL_MAX_TASKS tasks. */
 bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
                        plim_scratch_layout *out);
 
