@@ -192,15 +192,17 @@ static void add_weight(plim_pass_cost *cost, const plim_weight *w, plim_role rol
 static void add_attention(plim_pass_cost *cost, const plim_spec *s, uint32_t layer,
                           plim_dtype kv_dtype, size_t length, size_t count)
 {
-    double seen = 0; /* positions, over the rows of the pass */
     uint64_t window = s->slides[layer] && s->window ? s->window : UINT64_MAX;
-    for (size_t i = 0; i < count; i++)
-        seen += (double)(length + i + 1 < window ? length + i + 1 : window);
+    uint64_t growing = length < window ? window - length : 0; /* rows that see all before them */
+    growing = growing < count ? growing : count;
+    double n = (double)growing;
+    double seen = n * (double)length + n * (n + 1) / 2 + (double)(count - growing) * (double)window;
     cost->float_operations += 4.0 * s->heads * s->head_dim * seen;
-    uint64_t rows = length + count, first = rows > count ? rows - count : 0;
-    uint64_t behind = first < window - 1 ? first : window - 1; /* of the first row */
-    uint64_t row = plim_dtype_bytes(kv_dtype, (uint64_t)s->kv_heads * s->head_dim);
-    cost->kv_bytes += 2 * row * (behind + count);
+    uint64_t behind = length < window - 1 ? length : window - 1; /* of the first row */
+    uint64_t row = 2 * plim_dtype_bytes(kv_dtype, (uint64_t)s->kv_heads * s->head_dim), bytes;
+    bool fits = plim_add_u64(behind, count, &bytes) && plim_mul_u64(bytes, row, &bytes) &&
+                plim_add_u64(cost->kv_bytes, bytes, &bytes);
+    cost->kv_bytes = fits ? bytes : UINT64_MAX;
 }
 
 void plim_model_pass_cost(const plim_model *model, size_t length, size_t count, plim_pass_cost *out)

@@ -130,6 +130,39 @@ static void test_cost(void **state)
     plim_context_close(&c);
 }
 
+/* A pass of many rows computes what passes of one would, but for the head; and sizes beyond
+ * anything end at the largest number. */
+static void test_cost_sums(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {SHAKESPEARE,
+                                          PLIM_SOURCE_DIR "/tests/golden/mistral-window"};
+    plim_context *c = context_with(1);
+    for (size_t f = 0; f < 2; f++) {
+        plim_model *m = model_with(c, folders[f], f ? 0 : 300, 1);
+        plim_pass_cost cost, one, none;
+        plim_model_pass_cost(m, 0, 0, &none); /* the head alone */
+        for (size_t length = 0; length < 20; length++)
+            for (size_t count = 1; count < 20; count++) {
+                double sum = none.float_operations;
+                for (size_t i = 0; i < count; i++) {
+                    plim_model_pass_cost(m, length + i, 1, &one);
+                    sum += one.float_operations - none.float_operations;
+                }
+                plim_model_pass_cost(m, length, count, &cost);
+                assert_true(cost.float_operations == sum);
+            }
+        plim_model_pass_cost(m, 0, SIZE_MAX, &one);
+        plim_model_pass_cost(m, SIZE_MAX, SIZE_MAX, &cost);
+        assert_true(one.kv_bytes == UINT64_MAX && cost.kv_bytes == UINT64_MAX);
+        assert_true(isfinite(cost.float_operations));
+        assert_true(cost.float_operations >= one.float_operations);
+        assert_true(one.float_operations > 1e19);
+        plim_model_close(&m);
+    }
+    plim_context_close(&c);
+}
+
 /* ---- limits ---- */
 
 static plim_context *context_of(unsigned threads, unsigned cpu_mask, uint64_t limit)
@@ -205,11 +238,9 @@ static void test_limits_below_the_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fill),
-        cmocka_unit_test(test_fill_rules),
-        cmocka_unit_test(test_cost),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_limits_below_the_line),
+        cmocka_unit_test(test_fill),   cmocka_unit_test(test_fill_rules),
+        cmocka_unit_test(test_cost),   cmocka_unit_test(test_cost_sums),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_limits_below_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
