@@ -11,7 +11,7 @@
  *  - few queries use keys and values straight from memory, and fetch ahead;
  *  - many go by panels of a block, widened once for all of them.
  *
- * Stack: below 90 KiB. */
+ * Stack: below 84 KiB. */
 #ifndef PLIM_KERNELS_ATTENTION_SIMD_H
 #define PLIM_KERNELS_ATTENTION_SIMD_H
 
@@ -19,9 +19,9 @@
 
 enum {
     KEY_BLOCK = PLIM_KEY_BLOCK,
-    QUERY_MOST = 64,
-    QUERY_FEW = 12, /* beyond, a panel pays */
-    QUERY_FLOATS = 8192,
+    QUERY_MOST = 48, /* whole tiles */
+    QUERY_FEW = 12,  /* beyond, a panel pays */
+    QUERY_FLOATS = 6144,
     /* Register tile: queries x vectors of positions, or of dimensions. */
     QUERY_TILE = 6,
     PANEL_DIMS = 128,
