@@ -142,6 +142,33 @@ static void test_config_changes(void **state)
         }
 }
 
+/* A config.json that is too large to be one, cut short, or none. */
+static void test_config_is_bad(void **state)
+{
+    static const struct {
+        off_t bytes;
+        plim_status want;
+    } rows[] = {{(4 << 20) + 1, PLIM_E_LIMIT}, {30, PLIM_E_TRUNC}, {0, PLIM_E_TRUNC}};
+    temp_folder t = temp_open();
+    plim_error err;
+    (void)state;
+    plim_context *c = context_with(1);
+    char command[400], model[300], config[300];
+    snprintf(model, sizeof model, "%s", temp_path(&t, "model"));
+    snprintf(config, sizeof config, "%s", temp_path(&t, "model/config.json"));
+    snprintf(command, sizeof command, "cp -rL %s %s", SHAKESPEARE, model);
+    assert_int_equal(system(command), 0);
+    plim_convert_options o = options_for(PLIM_F16);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(truncate(config, rows[i].bytes), 0);
+        assert_int_equal(plim_convert(c, model, temp_path(&t, "out"), &o, &err), rows[i].want);
+        assert_string_equal(err.file, config);
+    }
+    assert_int_equal(entries_of(&t), 1);
+    plim_context_close(&c);
+    temp_close(&t);
+}
+
 typedef struct racer {
     const char *out;
     plim_dtype dtype;
@@ -239,8 +266,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory),         cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_config_changes), cmocka_unit_test(test_race),
-        cmocka_unit_test(test_usage),          cmocka_unit_test(test_line),
+        cmocka_unit_test(test_config_changes), cmocka_unit_test(test_config_is_bad),
+        cmocka_unit_test(test_race),           cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
