@@ -29,9 +29,10 @@ typedef void (*plim_cast_fn)(void *dst, const void *src, size_t n);
  * are a tensor of their own. */
 #define PLIM_GROUP 32u
 
-/* n weights, a multiple of PLIM_GROUP, to quants and n / 32 scales; src unaligned f32.  Q8: scale =
- * largest |w| / 127.  Q4: the scale (of either sign) that gives the least squared error of a
- * search. A group with NaN or an infinity gets a NaN scale; one of zeros scale 0. */
+/* n weights, a multiple of PLIM_GROUP, to quants and n / 32 scales; src unaligned f32.  The
+ * scale is the one of a search that gives the least squared error; Q8's is positive and clips
+ * nothing, Q4's has either sign. A group with NaN or an infinity gets a NaN scale; one of zeros
+ * scale 0. */
 typedef void (*plim_quantise_fn)(void *quants, void *scales, const float *src, size_t n);
 /* And back: y[k] = scale * q[k], rounded once. */
 typedef void (*plim_dequantise_fn)(float *y, const void *quants, const void *scales, size_t n);

@@ -13,31 +13,6 @@
 
 /* ---- weights ---- */
 
-static float scale_8(float top)
-{
-    float wanted = top / 127.0f, most = PLIM_F16_MAX;
-    float scale = _cvtsh_ss(_cvtss_sh(wanted < most ? wanted : most, _MM_FROUND_TO_NEAREST_INT));
-    if (top > 127.5f * scale && scale < most) /* f16 denormals are coarse */
-        scale = _cvtsh_ss(_cvtss_sh(scale + 0x1p-24f, _MM_FROUND_TO_NEAREST_INT));
-    return scale;
-}
-
-static void quantise_q8(void *quants, void *scales, const float *src, size_t n)
-{
-    for (size_t g = 0; g < n / GROUP; g++) {
-        __m256i q = _mm256_setzero_si256(), *to = (__m256i *)quants + g;
-        int32_t top = largest_bits(src + g * GROUP);
-        uint16_t half = PLIM_F16_NAN;
-        if (top < INFINITE_BITS) {
-            float scale = scale_8(float_of_bits(top));
-            half = (uint16_t)_cvtss_sh(scale, _MM_FROUND_TO_NEAREST_INT);
-            q = levels_of(src + g * GROUP, scale == 0.0f ? 0.0f : 1.0f / scale, -128.0f, 127.0f);
-        }
-        _mm256_storeu_si256(to, _mm256_xor_si256(q, _mm256_set1_epi8(-128)));
-        memcpy((char *)scales + 2 * g, &half, sizeof half);
-    }
-}
-
 /* y = scale * (q - bias) of eight. */
 SIMD_INLINE void dequantise_8(float *y, __m128i q, float scale, int bias)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Groups for AVX-512 (F, BW, DQ, VL): products without dot products of bytes, and the search. */
+ * Groups for AVX-512 (F, BW, DQ, VL): products without dot products of bytes, and the searches. */
 #include "kernels/quant_levels.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
@@ -10,6 +10,7 @@
 
 void plim_quant_avx512(plim_kernels *out)
 {
+    out->quantise[PLIM_Q8] = quantise_q8;
     out->quantise[PLIM_Q4] = quantise_q4;
     out->product_out_in[PLIM_Q8] = product_q8;
     out->product_out_in[PLIM_Q4] = product_q4;

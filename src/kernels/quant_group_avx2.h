@@ -48,27 +48,39 @@ GROUP_INLINE __m256i levels_of(const float *src, float inverse, float lowest, fl
     return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-GROUP_INLINE void store_scale(void *to, float scale)
+GROUP_INLINE void store_scale(void *to, float scale, bool finite)
 {
     uint16_t half = (uint16_t)_cvtss_sh(scale, _MM_FROUND_TO_NEAREST_INT);
-    memcpy(to, &half, sizeof half);
+    memcpy(to, finite ? &half : &(uint16_t){PLIM_F16_NAN}, sizeof half);
+}
+
+/* Levels by a scale that was found; of a group that is not finite zeros. */
+GROUP_INLINE __m256i levels_by(const float *src, float scale, bool finite, float lowest,
+                               float highest)
+{
+    float inverse = scale == 0.0f ? 0.0f : 1.0f / scale;
+    return finite ? levels_of(src, inverse, lowest, highest) : _mm256_setzero_si256();
 }
 
 /* Quants by a scale that was found; src unaligned. */
+GROUP_INLINE void pack_group_8(void *quants, void *scale_to, const float *src, float scale)
+{
+    bool finite = largest_bits(src) < INFINITE_BITS;
+    __m256i q = levels_by(src, scale, finite, -128.0f, 127.0f);
+    _mm256_storeu_si256(quants, _mm256_xor_si256(q, _mm256_set1_epi8(-128)));
+    store_scale(scale_to, scale, finite);
+}
+
 GROUP_INLINE void pack_group_4(void *quants, void *scale_to, const float *src, float scale)
 {
     bool finite = largest_bits(src) < INFINITE_BITS;
-    float inverse = scale == 0.0f ? 0.0f : 1.0f / scale;
-    __m256i q = finite ? levels_of(src, inverse, -8.0f, 7.0f) : _mm256_setzero_si256();
+    __m256i q = levels_by(src, scale, finite, -8.0f, 7.0f);
     q = _mm256_add_epi8(q, _mm256_set1_epi8(8));
     /* even + 16 * odd, in 16 bits */
     q = _mm256_maddubs_epi16(q, _mm256_set1_epi16(0x1001));
     __m128i pairs = _mm_packus_epi16(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
     _mm_storeu_si128(quants, pairs);
-    if (finite)
-        store_scale(scale_to, scale);
-    else
-        memcpy(scale_to, &(uint16_t){PLIM_F16_NAN}, sizeof(uint16_t));
+    store_scale(scale_to, scale, finite);
 }
 
 #endif

@@ -8,7 +8,7 @@
 #include "kernels/kernels.h"
 
 void plim_quant_avx2(plim_kernels *out);   /* everything; the packing of all that follow */
-void plim_quant_avx512(plim_kernels *out); /* products, the search for scales of 4-bit weights */
+void plim_quant_avx512(plim_kernels *out); /* products, the searches for scales */
 
 /* Levels of their own: products by instructions for dot products of bytes. */
 void plim_quant_avx2_vnni(plim_kernels *out);

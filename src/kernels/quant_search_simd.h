@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The search for the scales of 4-bit weights for any vector length: lanes are groups, so every sum
+ * The searches for the scales of weights for any vector length: lanes are groups, so every sum
  * runs in the order of quant_ref.c and gives its bits. */
 #ifndef PLIM_KERNELS_QUANT_SEARCH_SIMD_H
 #define PLIM_KERNELS_QUANT_SEARCH_SIMD_H
+
+#include <math.h>
 
 #include "kernels/quant.h"
 #include "kernels/quant_group_avx2.h"
@@ -85,18 +87,85 @@ SIMD_INLINE vf search_4(const vf x[PLIM_GROUP])
     return best;
 }
 
-static void quantise_q4(void *quants, void *scales, const float *src, size_t n)
+/* Of several scales at once: one sum alone waits for itself. */
+enum { ERRORS = 4 };
+
+SIMD_INLINE void errors_8(vf error[ERRORS], const vf x[PLIM_GROUP], const vf scale[ERRORS])
+{
+    vf inverse[ERRORS], minus[ERRORS];
+    const vf point = vf_set1(PLIM_QUANT_POINT);
+#pragma GCC unroll 4
+    for (int e = 0; e < ERRORS; e++) {
+        error[e] = vf_zero();
+        inverse[e] = inverses_of(scale[e]);
+        minus[e] = vf_sub(vf_zero(), scale[e]);
+    }
+#pragma GCC unroll 32
+    for (int k = 0; k < (int)PLIM_GROUP; k++)
+#pragma GCC unroll 4
+        for (int e = 0; e < ERRORS; e++) {
+            vf q = vf_sub(vf_fma(x[k], inverse[e], point), point);
+            vf rest = vf_fma(minus[e], q, x[k]);
+            error[e] = vf_fma(rest, rest, error[e]);
+        }
+}
+
+/* The scales that put `top` on `highest`; f16 denormals are coarse: rather a larger one than to
+ * clip. */
+SIMD_INLINE vf scales_8(vf top, int highest)
+{
+    vf scale = round_scales(vf_mul(top, vf_set1(1.0f / (float)highest)));
+    vf larger = round_scales(vf_add(scale, vf_set1(0x1p-24f)));
+    return vf_if_less(vf_mul(vf_set1(127.5f), scale), top, larger, scale);
+}
+
+SIMD_INLINE vf search_8(const vf x[PLIM_GROUP])
+{
+    vf top = vf_abs(extremes_of(x)), best = vf_zero(), least = vf_set1(INFINITY);
+    for (int c = 0; c < PLIM_QUANT_SCALES; c += ERRORS) {
+        vf scale[ERRORS], error[ERRORS];
+#pragma GCC unroll 4
+        for (int e = 0; e < ERRORS; e++)
+            scale[e] = scales_8(top, 127 - c - e);
+        best = c == 0 ? scale[0] : best; /* where all errors overflow */
+        errors_8(error, x, scale);
+#pragma GCC unroll 4
+        for (int e = 0; e < ERRORS; e++) {
+            best = vf_if_less(error[e], least, scale[e], best);
+            least = vf_if_less(error[e], least, error[e], least);
+        }
+    }
+    return best;
+}
+
+SIMD_INLINE void quantise_groups(void *quants, void *scales, const float *src, size_t n,
+                                 plim_dtype format)
 {
     for (size_t g = 0; g < n / PLIM_GROUP; g += VL) {
         vf x[PLIM_GROUP];
         float scale[VL];
         size_t groups = n / PLIM_GROUP - g < VL ? n / PLIM_GROUP - g : VL;
         turn_groups(x, src + g * PLIM_GROUP, groups);
-        vf_store(scale, search_4(x));
-        for (size_t j = 0; j < groups; j++)
-            pack_group_4((char *)quants + (g + j) * PLIM_GROUP / 2, (char *)scales + 2 * (g + j),
-                         src + (g + j) * PLIM_GROUP, scale[j]);
+        vf_store(scale, format == PLIM_Q8 ? search_8(x) : search_4(x));
+        for (size_t j = 0; j < groups; j++) {
+            const float *from = src + (g + j) * PLIM_GROUP;
+            char *scale_to = (char *)scales + 2 * (g + j);
+            if (format == PLIM_Q8)
+                pack_group_8((char *)quants + (g + j) * PLIM_GROUP, scale_to, from, scale[j]);
+            else
+                pack_group_4((char *)quants + (g + j) * PLIM_GROUP / 2, scale_to, from, scale[j]);
+        }
     }
+}
+
+static void quantise_q8(void *quants, void *scales, const float *src, size_t n)
+{
+    quantise_groups(quants, scales, src, n, PLIM_Q8);
+}
+
+static void quantise_q4(void *quants, void *scales, const float *src, size_t n)
+{
+    quantise_groups(quants, scales, src, n, PLIM_Q4);
 }
 
 #endif
