@@ -28,7 +28,7 @@ enum {
     PANEL_WIDTH = 48, /* outputs of a panel of [in, out] */
     WIDE_WIDTH = WIDE_VECTORS * VL,
     LINE_BYTES = 64,
-    AHEAD_BYTES = 1024
+    AHEAD_BYTES = 2048
 };
 
 SIMD_INLINE size_t smaller(size_t a, size_t b)
