@@ -120,7 +120,14 @@ static plim_status try_lines(adviser *a, const plim_plan_options *options)
     plim_status status = plan_it(a, &all, 0, &whole);
     if (status || !limit)
         return status;
-    uint64_t enough = (whole.line + 0xfffff) & ~0xfffffull, low = limit, high = enough;
+    uint64_t enough = (whole.line + 0xfffff) & ~0xfffffull, low = limit,
+             high = limit > 1u << 20 ? limit : 1u << 20;
+    for (least.fits = false; !status && !least.fits && high < enough;) { /* doubled until it fits */
+        low = high;
+        high = low < enough / 2 ? 2 * low : enough;
+        if (high < enough)
+            status = plan_it(a, options, high, &least);
+    }
     while (!status && high - low > (1u << 20)) { /* the smallest line, to a MiB */
         uint64_t middle = low + (high - low) / 2;
         status = plan_it(a, options, middle, &least);
@@ -145,8 +152,13 @@ static plim_status try_groups(adviser *a, const plim_plan_options *options)
 {
     plim_plan_options o = *options;
     size_t before = a->plan->advice_count;
+    outcome least;
+    o.torch_dtype = PLIM_Q4;
+    plim_status status = plan_it(a, &o, a->facts->memory_limit, &least);
+    if (status || !least.fits)
+        return status; /* nor would int8 */
     o.torch_dtype = PLIM_Q8;
-    plim_status status = try_option(a, &o, "--dtype int8");
+    status = try_option(a, &o, "--dtype int8");
     o.torch_dtype = PLIM_Q4;
     if (!status && a->plan->advice_count == before)
         status = try_option(a, &o, "--dtype int4");
