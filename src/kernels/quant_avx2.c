@@ -70,7 +70,9 @@ SIMD_INLINE void pack_group(const packed_row *to, const float *x, size_t g)
             q = levels_of(x, 127.0f / top, -127.0f, 127.0f);
     }
     int32_t sum = sum_of_bytes(q);
-    to->scales[g] = (group_scale){.scale = scale, .bias_8 = -128 * sum, .bias_4 = -8 * sum};
+    to->scale[g] = scale;
+    to->bias_8[g] = -128 * sum;
+    to->bias_4[g] = -8 * sum;
     _mm256_storeu_si256((__m256i *)(void *)(to->q + g * GROUP), q);
     const __m256i apart = _mm256_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15, 0,
                                            2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);

@@ -118,6 +118,63 @@ SIMD_INLINE void vi_sums_of_8(vi sums[VL / 8], const vi a[VL])
     sums[0] = vi_add(half[0], half[1]);
 }
 
+/* ---- quarters: 128 bits, four lanes, one for each of four rows ---- */
+
+typedef __m128 v4;
+
+SIMD_INLINE v4 v4_load(const float *p)
+{
+    return _mm_loadu_ps(p);
+}
+
+SIMD_INLINE void v4_store(float *p, v4 a)
+{
+    _mm_storeu_ps(p, a);
+}
+
+SIMD_INLINE v4 v4_fma(v4 a, v4 b, v4 c)
+{
+    return _mm_fmadd_ps(a, b, c);
+}
+
+SIMD_INLINE v4 vf_quarter(vf a, int i)
+{
+    return i == 0 ? _mm256_castps256_ps128(a) : _mm256_extractf128_ps(a, 1);
+}
+
+/* Lane i of each quarter in all lanes of that quarter. */
+SIMD_INLINE vi vi_spread(vi a, int i)
+{
+    return i == 0   ? _mm256_shuffle_epi32(a, 0x00)
+           : i == 1 ? _mm256_shuffle_epi32(a, 0x55)
+           : i == 2 ? _mm256_shuffle_epi32(a, 0xaa)
+                    : _mm256_shuffle_epi32(a, 0xff);
+}
+
+SIMD_INLINE vf vf_spread(vf a, int i)
+{
+    return _mm256_castsi256_ps(vi_spread(_mm256_castps_si256(a), i));
+}
+
+/* Within each quarter: a[i] lane j <-> a[j] lane i. */
+SIMD_INLINE void vf_transpose_quarters(vf a[4])
+{
+    vf low01 = _mm256_unpacklo_ps(a[0], a[1]), high01 = _mm256_unpackhi_ps(a[0], a[1]);
+    vf low23 = _mm256_unpacklo_ps(a[2], a[3]), high23 = _mm256_unpackhi_ps(a[2], a[3]);
+    a[0] = _mm256_shuffle_ps(low01, low23, 0x44);
+    a[1] = _mm256_shuffle_ps(low01, low23, 0xee);
+    a[2] = _mm256_shuffle_ps(high01, high23, 0x44);
+    a[3] = _mm256_shuffle_ps(high01, high23, 0xee);
+}
+
+/* Lane 4c + i of what is returned is lane (i / n * 2 + c) * n + i % n of a: that of the group whose
+ * sum stands there when a vector holds n groups. */
+SIMD_INLINE vf vf_deal(vf a, size_t n)
+{
+    return _mm256_permutevar8x32_ps(a, n == 1 ? _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7)
+                                              : _mm256_setr_epi32(0, 1, 4, 5, 2, 3, 6, 7));
+}
+
 /* Dot products of unsigned weights and activations within +-127, four bytes to a lane, and exact:
  * what quants are larger by than the weights they stand for is made up for by `bias`, the same
  * multiple of the sum of the activations, unless format is PLIM_Q8 and BIASED_8 is false.

@@ -136,6 +136,61 @@ SIMD_INLINE void vi_sums_of_8(vi sums[VL / 8], const vi a[VL])
     sums[1] = _mm512_shuffle_i64x2(b[0], b[1], 0xdd);
 }
 
+typedef __m128 v4;
+
+SIMD_INLINE v4 v4_load(const float *p)
+{
+    return _mm_loadu_ps(p);
+}
+
+SIMD_INLINE void v4_store(float *p, v4 a)
+{
+    _mm_storeu_ps(p, a);
+}
+
+SIMD_INLINE v4 v4_fma(v4 a, v4 b, v4 c)
+{
+    return _mm_fmadd_ps(a, b, c);
+}
+
+SIMD_INLINE v4 vf_quarter(vf a, int i)
+{
+    return i == 0   ? _mm512_castps512_ps128(a)
+           : i == 1 ? _mm512_extractf32x4_ps(a, 1)
+           : i == 2 ? _mm512_extractf32x4_ps(a, 2)
+                    : _mm512_extractf32x4_ps(a, 3);
+}
+
+SIMD_INLINE vi vi_spread(vi a, int i)
+{
+    return i == 0   ? _mm512_shuffle_epi32(a, 0x00)
+           : i == 1 ? _mm512_shuffle_epi32(a, 0x55)
+           : i == 2 ? _mm512_shuffle_epi32(a, 0xaa)
+                    : _mm512_shuffle_epi32(a, 0xff);
+}
+
+SIMD_INLINE vf vf_spread(vf a, int i)
+{
+    return _mm512_castsi512_ps(vi_spread(_mm512_castps_si512(a), i));
+}
+
+SIMD_INLINE void vf_transpose_quarters(vf a[4])
+{
+    vf low01 = _mm512_unpacklo_ps(a[0], a[1]), high01 = _mm512_unpackhi_ps(a[0], a[1]);
+    vf low23 = _mm512_unpacklo_ps(a[2], a[3]), high23 = _mm512_unpackhi_ps(a[2], a[3]);
+    a[0] = _mm512_shuffle_ps(low01, low23, 0x44);
+    a[1] = _mm512_shuffle_ps(low01, low23, 0xee);
+    a[2] = _mm512_shuffle_ps(high01, high23, 0x44);
+    a[3] = _mm512_shuffle_ps(high01, high23, 0xee);
+}
+
+/* Lane (i / n * 4 + c) * n + i % n */
+SIMD_INLINE vf vf_deal(vf a, size_t n)
+{
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
+    return n == 4 ? a : _mm512_permutexvar_ps(lanes, a);
+}
+
 #if defined(__AVX512VNNI__)
 
 enum { BIASED_8 = true };

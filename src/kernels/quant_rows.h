@@ -9,12 +9,6 @@
 
 #include "kernels/kernels.h"
 
-typedef struct group_scale {
-    float scale;
-    int32_t bias_8, bias_4; /* -128 and -8 times the sum of the quants */
-    int32_t unused;
-} group_scale;
-
 static inline size_t whole_lines(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;
@@ -22,7 +16,8 @@ static inline size_t whole_lines(size_t bytes)
 
 typedef struct packed_row {
     int8_t *q, *even, *odd;
-    group_scale *scales;
+    float *scale;             /* [groups] */
+    int32_t *bias_8, *bias_4; /* [groups] -128 and -8 times the sum of the quants */
 } packed_row;
 
 /* Without it, rows of 4096 and 8192 inputs would lie a multiple of 2048 bytes apart and fight for
@@ -35,19 +30,22 @@ static inline size_t gap_bytes(size_t inputs)
 
 static inline size_t packed_row_bytes(size_t inputs)
 {
-    return 2 * whole_lines(inputs) + whole_lines(inputs / PLIM_GROUP * sizeof(group_scale)) +
+    return 2 * whole_lines(inputs) + whole_lines(inputs / PLIM_GROUP * 3 * sizeof(float)) +
            3 * gap_bytes(inputs);
 }
 
 static inline packed_row packed_row_at(const void *packed, size_t r, size_t inputs)
 {
     char *row = (char *)packed + r * packed_row_bytes(inputs);
-    size_t q_bytes = whole_lines(inputs), gap = gap_bytes(inputs);
+    size_t q_bytes = whole_lines(inputs), gap = gap_bytes(inputs), groups = inputs / PLIM_GROUP;
     char *odd = row + q_bytes + q_bytes / 2 + gap;
+    float *scale = (float *)(void *)(odd + q_bytes / 2 + gap);
     return (packed_row){.q = (int8_t *)row,
                         .even = (int8_t *)row + q_bytes,
                         .odd = (int8_t *)odd,
-                        .scales = (group_scale *)(void *)(odd + q_bytes / 2 + gap)};
+                        .scale = scale,
+                        .bias_8 = (int32_t *)(void *)(scale + groups),
+                        .bias_4 = (int32_t *)(void *)(scale + 2 * groups)};
 }
 
 #endif

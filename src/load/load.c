@@ -124,11 +124,10 @@ static const void *memory_of(const plim_weights *w, const plim_extent_place *e)
     return (const char *)w->regions[e->run].base + e->offset;
 }
 
-/* The extent's scales and strides; `data` begins with its row `skip`, and so do `scales`, which
- * are NULL where they lie behind the quants of their row. */
+/* The extent's scales and strides, of the `rows` rows that are in memory; `data` begins with its row
+ * `skip`, and so do `scales`, which are NULL where they lie behind the quants. */
 static void set_strides(const plim_load_plan *plan, const plim_placement *p,
-                        const plim_extent_place *e, const plim_weight *weight, uint64_t skip,
-                        plim_extent *out)
+                        uint64_t rows, const plim_weight *weight, uint64_t skip, plim_extent *out)
 {
     bool turn = p->change == PLIM_CHANGE_TURN;
     const plim_placement *scales = p->scales == PLIM_NO_SLOT ? NULL : &plan->placements[p->scales];
@@ -137,12 +136,13 @@ static void set_strides(const plim_load_plan *plan, const plim_placement *p,
         out->data = (const char *)out->data + skip * out->row_bytes;
         return;
     }
-    plim_group_rows at = plim_group_rows_of(p->dtype, p->change, e->rows, weight->cols);
+    plim_group_rows at = plim_group_rows_of(p->dtype, p->change, rows, weight->cols);
     if (scales) {
         out->row_bytes = (size_t)p->row_bytes;
         out->scale_row_bytes = (size_t)scales->row_bytes;
     } else {
-        out->row_bytes = out->scale_row_bytes = at.row_bytes;
+        out->row_bytes = at.row_bytes;
+        out->scale_row_bytes = at.scale_row_bytes;
         out->scales = (const char *)out->data + at.scales_at;
     }
     /* of a turned one rows are inputs: groups in every output */
@@ -161,7 +161,7 @@ static plim_status acquire(plim_extent_source *self, const plim_weight *weight, 
     const plim_placement *p = &plan->placements[at];
     const plim_extent_place *e = find_extent(plan, p, weight->first_row + row);
     uint64_t skip = weight->first_row + row - e->row, left = weight->rows - row;
-    uint64_t rows = e->rows - skip < left ? e->rows - skip : left;
+    uint64_t rows = e->rows - skip < left ? e->rows - skip : left, there = e->rows;
     *out = (plim_extent){.row = row, .rows = want < rows ? want : rows};
     plim_status status = PLIM_OK;
     if (e->form != PLIM_FORM_STREAMED) {
@@ -174,13 +174,13 @@ static plim_status acquire(plim_extent_source *self, const plim_weight *weight, 
         status =
             plim_stream_row(w->stream, at, weight->first_row + row, &out->data, &out->scales, err);
         skip = 0;
-        out->rows = 1;
+        there = out->rows = 1;
     } else {
         status = plim_stream_tile(w->stream, e->tile, &out->data, &out->scales, err);
         out->cookie = (void *)(uintptr_t)(e->tile + 1ull);
     }
     if (!status)
-        set_strides(plan, p, e, weight, skip, out);
+        set_strides(plan, p, there, weight, skip, out);
     return status;
 }
 

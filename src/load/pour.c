@@ -18,9 +18,11 @@
 plim_group_rows plim_group_rows_of(plim_dtype dtype, plim_change change, uint64_t rows,
                                    uint64_t cols)
 {
-    uint64_t inputs = change == PLIM_CHANGE_TURN ? rows : cols;
-    return (plim_group_rows){.row_bytes = (size_t)plim_dtype_bytes(dtype, inputs),
-                             .scales_at = (size_t)plim_dtype_quant_bytes(dtype, inputs)};
+    bool turn = change == PLIM_CHANGE_TURN;
+    uint64_t inputs = turn ? rows : cols, outputs = turn ? cols : rows;
+    return (plim_group_rows){.row_bytes = (size_t)plim_dtype_quant_bytes(dtype, inputs),
+                             .scale_row_bytes = (size_t)(inputs / PLIM_GROUP * 2),
+                             .scales_at = (size_t)plim_dtype_quant_bytes(dtype, inputs * outputs)};
 }
 
 plim_pour plim_pour_of(const plim_kernels *kernels, const plim_placement *p, const plim_stored *t,
@@ -70,10 +72,11 @@ static void quantise(const plim_pour *p, const char *src, uint64_t first, uint64
     while (count) {
         uint64_t col = first % p->cols, n = p->cols - col;
         char *row = p->dst + first / p->cols * at.row_bytes;
+        char *scales = p->dst + at.scales_at + first / p->cols * at.scale_row_bytes;
         n = n < count ? n : count;
         n = n < BUFFER ? n : BUFFER;
         p->kernels->quantise[p->to](row + plim_dtype_quant_bytes(p->to, col),
-                                    row + at.scales_at + col / PLIM_GROUP * 2,
+                                    scales + col / PLIM_GROUP * 2,
                                     as_floats(p, src, (size_t)n, buffer), (size_t)n);
         src += stored_bytes(p, n);
         first += n;
@@ -95,10 +98,11 @@ static void turn_block(const plim_pour *p, const char *stripe, uint64_t group, u
     }
     for (size_t o = 0; o < n; o++) {
         char *row = p->dst + (col + o) * at.row_bytes;
+        char *scales = p->dst + at.scales_at + (col + o) * at.scale_row_bytes;
         for (size_t k = 0; k < PLIM_GROUP; k++)
             out[k] = in[k][o];
         p->kernels->quantise[p->to](row + plim_dtype_quant_bytes(p->to, group * PLIM_GROUP),
-                                    row + at.scales_at + group * 2, out, PLIM_GROUP);
+                                    scales + group * 2, out, PLIM_GROUP);
     }
 }
 

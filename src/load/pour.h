@@ -47,10 +47,11 @@ plim_status plim_pour_explain(const plim_pour *pour, const plim_pour_piece *piec
                               const plim_stored_set *set, const plim_stored *stored,
                               plim_error *err);
 
-/* How the memory of an extent of groups is laid out: bytes from one row (of a turned one: from one
- * output) to the next, and where in it the scales begin. */
+/* How the memory of an extent of groups is laid out: the quants of all its rows (of a turned one: of
+ * all outputs), then their scales, so that both are read from end to end.  Bytes from one row to the
+ * next, and where the scales begin. */
 typedef struct plim_group_rows {
-    size_t row_bytes, scales_at;
+    size_t row_bytes, scale_row_bytes, scales_at;
 } plim_group_rows;
 plim_group_rows plim_group_rows_of(plim_dtype dtype, plim_change change, uint64_t rows,
                                    uint64_t cols);

@@ -78,7 +78,7 @@ typedef enum plim_use {
 typedef enum plim_change {
     PLIM_CHANGE_NONE,
     PLIM_CHANGE_CAST,
-    PLIM_CHANGE_QUANTISE, /* rows of floats into rows of groups, their scales behind the quants */
+    PLIM_CHANGE_QUANTISE, /* rows of floats into rows of groups, all scales behind the quants */
     PLIM_CHANGE_TURN      /* the same of an [in, out] matrix: PLIM_GROUP stored rows become a group
                              of each output, an extent's memory is [out][its inputs] */
 } plim_change;

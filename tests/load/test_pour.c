@@ -62,18 +62,17 @@ static char *reference(const matrix *m, plim_change change, plim_dtype to, size_
 {
     bool turn = change == PLIM_CHANGE_TURN;
     uint64_t outputs = turn ? m->cols : m->rows, inputs = turn ? m->rows : m->cols;
-    size_t row_bytes = (size_t)plim_dtype_bytes(to, inputs);
-    char *out = malloc(outputs * row_bytes);
+    size_t row_bytes = inputs * (to == PLIM_Q4 ? 1 : 2) / 2, scale_bytes = inputs / 32 * 2;
+    char *out = malloc(outputs * (row_bytes + scale_bytes)), *scales = out + outputs * row_bytes;
     float *row = malloc(inputs * sizeof *row);
     assert_true(out && row);
     for (uint64_t o = 0; o < outputs; o++) {
         for (uint64_t k = 0; k < inputs; k++)
             row[k] = turn ? m->floats[k * m->cols + o] : m->floats[o * m->cols + k];
-        char *quants = out + o * row_bytes;
-        kernels.quantise[to](quants, quants + inputs * (to == PLIM_Q4 ? 1 : 2) / 2, row, inputs);
+        kernels.quantise[to](out + o * row_bytes, scales + o * scale_bytes, row, inputs);
     }
     free(row);
-    *bytes = outputs * row_bytes;
+    *bytes = outputs * (row_bytes + scale_bytes);
     return out;
 }
 
@@ -109,9 +108,10 @@ static void check(uint64_t rows, uint64_t cols, plim_change change, plim_dtype f
             assert_int_equal(got[bytes + (size_t)i], 0x5a);
     }
     plim_group_rows at = plim_group_rows_of(to, change, rows, cols);
-    assert_int_equal(at.row_bytes, bytes / (change == PLIM_CHANGE_TURN ? cols : rows));
-    assert_int_equal(at.row_bytes - at.scales_at,
-                     (change == PLIM_CHANGE_TURN ? rows : cols) / 32 * 2);
+    uint64_t outputs = change == PLIM_CHANGE_TURN ? cols : rows;
+    assert_int_equal(at.row_bytes + at.scale_row_bytes, bytes / outputs);
+    assert_int_equal(at.scale_row_bytes, rows * cols / outputs / 32 * 2);
+    assert_int_equal(at.scales_at, outputs * at.row_bytes);
     free(want);
     free(got);
     drop(&m);
