@@ -11,16 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "checkpoint/internal.h"
 
 #define MAX_CONFIG_BYTES (16u << 20)
 #define LISTED           6 /* file names that an error shows */
-
-static bool ends_with(const char *text, const char *suffix)
-{
-    size_t bytes = strlen(text), tail = strlen(suffix);
-    return bytes >= tail && !strcmp(text + bytes - tail, suffix);
-}
 
 static plim_status copy_path(char *out, const char *path, plim_error *err)
 {
@@ -52,13 +47,13 @@ static void parent_of(char *out, const char *path)
 static plim_status take_file(plim_found *found, plim_error *err)
 {
     parent_of(found->directory, found->path);
-    found->is_index = ends_with(found->path, ".json");
-    if (ends_with(found->path, ".safetensors") || ends_with(found->path, ".index.json"))
+    found->is_index = plim_ends_with(found->path, ".json");
+    if (plim_ends_with(found->path, ".safetensors") || plim_ends_with(found->path, ".index.json"))
         return PLIM_OK;
     plim_where where = {found->path, NULL, -1};
     const char *name = strrchr(found->path, '/');
     name = name ? name + 1 : found->path;
-    if (ends_with(name, ".gguf"))
+    if (plim_ends_with(name, ".gguf"))
         return plim_fail_at(err, PLIM_E_UNSUP, where, "GGUF files are not read yet");
     if (strchr(name, '.'))
         return plim_fail_at(err, PLIM_E_UNSUP, where,
@@ -81,7 +76,7 @@ static plim_status take_name(char name[256], plim_json *json, plim_error *err)
     if (memchr(text, 0, bytes) || bytes >= 256 || !plim_path_is_inside(text))
         return plim_json_fail(json, err, PLIM_E_UNSAFE,
                               "transformers_weights is not the name of a file inside the folder");
-    if (!ends_with(text, ".safetensors") && !ends_with(text, ".safetensors.index.json"))
+    if (!plim_ends_with(text, ".safetensors") && !plim_ends_with(text, ".safetensors.index.json"))
         return plim_json_fail(json, err, PLIM_E_FORMAT,
                               "transformers_weights must name a .safetensors file or its index");
     memcpy(name, text, bytes + 1);
@@ -139,7 +134,7 @@ static void list_name(listing *l, const char *name)
 {
     static const char *const others[] = {".bin",  ".gguf", ".pt",     ".pth",
                                          ".ckpt", ".h5",   ".msgpack"};
-    if (ends_with(name, ".safetensors")) {
+    if (plim_ends_with(name, ".safetensors")) {
         size_t at = l->safetensors_count < LISTED ? l->safetensors_count : LISTED;
         l->safetensors_count++;
         while (at > 0 && strcmp(l->safetensors[at - 1], name) > 0) {
@@ -155,7 +150,7 @@ static void list_name(listing *l, const char *name)
         !strcmp(name, "pytorch_model.bin") || !strcmp(name, "pytorch_model.bin.index.json");
     bool is_other = is_bin;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        is_other = is_other || ends_with(name, others[i]);
+        is_other = is_other || plim_ends_with(name, others[i]);
     if (is_other && (is_bin >= l->has_bin) &&
         (is_bin > l->has_bin || !l->other[0] || strcmp(name, l->other) < 0))
         snprintf(l->other, sizeof l->other, "%s", name);

@@ -8,29 +8,18 @@
 #include <immintrin.h>
 
 #define PEAK_BYTES 64u
+#include "kernels/peak_chains.h"
 #include "kernels/peak_read.h"
-
-/* One step of a chain; by name, for compilers leave an array of them in memory. */
-#define CHAINS           12u /* latency 4 or 5, two a cycle */
-#define CHAIN(s)         (s = _mm512_fmadd_ps(s, scale, shift))
-#define FOUR(a, b, c, d) __asm__ volatile("" : "+v"(a), "+v"(b), "+v"(c), "+v"(d))
 
 static uint64_t peak_fma(size_t rounds, float *sink)
 {
     const __m512 scale = _mm512_set1_ps(0.999f + 1e-9f * *sink), shift = _mm512_set1_ps(0.001f);
-    __m512 a = _mm512_setzero_ps(), b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a,
-           k = a, l = a;
-    for (size_t r = 0; r < rounds; r++) {
-        FOUR(a, b, c, d); /* the sums stay apart, and in registers */
-        FOUR(e, f, g, h);
-        FOUR(i, j, k, l);
-        CHAIN(a), CHAIN(b), CHAIN(c), CHAIN(d), CHAIN(e), CHAIN(f);
-        CHAIN(g), CHAIN(h), CHAIN(i), CHAIN(j), CHAIN(k), CHAIN(l);
-    }
-    const __m512 all[] = {a, b, c, d, e, f, g, h, i, j, k, l};
-    for (unsigned n = 0; n < CHAINS; n++)
-        *sink += _mm512_cvtss_f32(all[n]);
-    return (uint64_t)rounds * CHAINS * 16 * 2;
+#define STEP(s) (s = _mm512_fmadd_ps(s, scale, shift))
+#define USE(s)  (*sink += _mm512_cvtss_f32(s))
+    PEAK_RUN(rounds, __m512, _mm512_setzero_ps(), "v", STEP, USE);
+#undef STEP
+#undef USE
+    return (uint64_t)rounds * PEAK_CHAINS * 16 * 2;
 }
 
 /* Bytes by bytes to pairs, pairs to quads, added up: three instructions for 64 products. */

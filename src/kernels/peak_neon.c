@@ -7,29 +7,18 @@
 #include <arm_neon.h>
 
 #define PEAK_BYTES 16u
+#include "kernels/peak_chains.h"
 #include "kernels/peak_read.h"
-
-/* One step of a chain; by name, for compilers leave an array of them in memory. */
-#define CHAINS           12u /* latency 4 or 5, two a cycle */
-#define CHAIN(s)         (s = vfmaq_f32(s, scale, shift))
-#define FOUR(a, b, c, d) __asm__ volatile("" : "+w"(a), "+w"(b), "+w"(c), "+w"(d))
 
 static uint64_t peak_fma(size_t rounds, float *sink)
 {
     const float32x4_t scale = vdupq_n_f32(0.999f + 1e-9f * *sink), shift = vdupq_n_f32(0.001f);
-    float32x4_t a = vdupq_n_f32(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a,
-                k = a, l = a;
-    for (size_t r = 0; r < rounds; r++) {
-        FOUR(a, b, c, d); /* the sums stay apart, and in registers */
-        FOUR(e, f, g, h);
-        FOUR(i, j, k, l);
-        CHAIN(a), CHAIN(b), CHAIN(c), CHAIN(d), CHAIN(e), CHAIN(f);
-        CHAIN(g), CHAIN(h), CHAIN(i), CHAIN(j), CHAIN(k), CHAIN(l);
-    }
-    const float32x4_t all[] = {a, b, c, d, e, f, g, h, i, j, k, l};
-    for (unsigned n = 0; n < CHAINS; n++)
-        *sink += vgetq_lane_f32(all[n], 0);
-    return (uint64_t)rounds * CHAINS * 4 * 2;
+#define STEP(s) (s = vfmaq_f32(s, scale, shift))
+#define USE(s)  (*sink += vgetq_lane_f32(s, 0))
+    PEAK_RUN(rounds, float32x4_t, vdupq_n_f32(0), "w", STEP, USE);
+#undef STEP
+#undef USE
+    return (uint64_t)rounds * PEAK_CHAINS * 4 * 2;
 }
 
 /* Without the dot product extension: eight products in two instructions. */

@@ -288,8 +288,8 @@ static void product_out_in_bf16(const plim_product *p)
 
 /* ---- [in, out], few rows ---- */
 
-/* y[rows][vectors * VL] += x[0] * w[0] + x[1] * w[1] + ... at output o, in that order; x is [row][8]
- * vectors of one value each, `to` the first row of y. */
+/* y[rows][vectors * VL] += x[0] * w[0] + x[1] * w[1] + ... at output o, in that order; x is
+ * [row][8] vectors of one value each, `to` the first row of y. */
 SIMD_INLINE void add_columns(const plim_product *p, float *to, const vf x[][8], const char *w,
                              size_t o, const int rows, const int count, const int vectors,
                              plim_dtype dtype)
@@ -316,9 +316,9 @@ SIMD_INLINE void add_columns(const plim_product *p, float *to, const vf x[][8], 
             vf_store(to + (size_t)r * p->y_stride + o + v * VL, y[r][v]);
 }
 
-/* y[rows] += `count` inputs from k of x, times their rows of weights.  These are long streams, which
- * the processor fetches ahead by itself; prefetches by hand and few columns a step keep its window
- * of instructions from looking far (0.8 of the bare read instead of 1.0 on Zen 5). */
+/* y[rows] += `count` inputs from k of x, times their rows of weights.  These are long streams,
+ * which the processor fetches ahead by itself; prefetches by hand and few columns a step keep its
+ * window of instructions from looking far (0.8 of the bare read instead of 1.0 on Zen 5). */
 SIMD_INLINE void add_inputs(const plim_product *p, size_t row, size_t k, const int rows,
                             const int count, plim_dtype dtype)
 {

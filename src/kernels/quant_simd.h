@@ -104,7 +104,8 @@ SIMD_INLINE size_t bytes_there(size_t i, size_t n, plim_dtype format)
     return smaller(bytes, VECTOR_BYTES);
 }
 
-/* The next four outputs and their scales, each of which is a stream that is read from end to end. */
+/* The next four outputs and their scales, each of which is a stream that is read from end to end.
+ */
 typedef struct four_rows {
     const char *w[4], *scales[4];
     size_t scale_row_bytes;

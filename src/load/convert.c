@@ -9,6 +9,7 @@
 
 #include "base/num.h"
 #include "base/sort.h"
+#include "base/text.h"
 #include "load/convert_internal.h"
 
 #define PROGRESS_SECONDS   0.1
@@ -246,18 +247,13 @@ plim_status plim_convert_report(plim_conversion *c, bool last, plim_error *err)
                : PLIM_OK;
 }
 
-static bool ends(const char *name, const char *with)
-{
-    size_t bytes = strlen(name), tail = strlen(with);
-    return bytes >= tail && !strcmp(name + bytes - tail, with);
-}
-
 /* Quants don't become floats by a cast, whatever config.json says or doesn't. */
 static plim_status check_packed(const plim_conversion *c, plim_error *err)
 {
     const plim_stored_set *set = c->job->stored;
     for (size_t i = 0; i < set->tensor_count; i++)
-        if (ends(set->tensors[i].name, ".weight_packed") || ends(set->tensors[i].name, ".qweight"))
+        if (plim_ends_with(set->tensors[i].name, ".weight_packed") ||
+            plim_ends_with(set->tensors[i].name, ".qweight"))
             return plim_fail_at(err, PLIM_E_UNSUP, where_of(c, &set->tensors[i]),
                                 "the checkpoint is quantised already (this tensor is packed); "
                                 "convert the one that it was made from");
@@ -327,9 +323,8 @@ static plim_status prepare(plim_conversion *c, plim_error *err)
     assign_shards(c);
     assign_offsets(c);
     c->source = plim_new(job->alloc, 1, PLIM_CONVERT_PIECE, err);
-    c->floats = plim_new(job->alloc, PLIM_CONVERT_FLOATS, sizeof(float), err);
     c->result = plim_new(job->alloc, PLIM_CONVERT_FLOATS, sizeof(float), err);
-    return c->source && c->floats && c->result ? PLIM_OK : err->code;
+    return c->source && c->result ? PLIM_OK : err->code;
 }
 
 static plim_status write_folder(plim_conversion *c, plim_error *err)
@@ -362,7 +357,6 @@ plim_status plim_convert_write(const plim_convert_job *job, plim_error *err)
     plim_delete(job->alloc, c.entries);
     plim_delete(job->alloc, c.slot_of);
     plim_delete(job->alloc, c.source);
-    plim_delete(job->alloc, c.floats);
     plim_delete(job->alloc, c.result);
     return status;
 }

@@ -3,21 +3,11 @@
  * Converting: the files that are copied beside the weights. */
 #include <string.h>
 
+#include "base/text.h"
 #include "load/convert_internal.h"
 
 /* What is larger only has the name of a tokenizer or a licence. */
 #define COMPANION_BYTES (UINT64_C(256) << 20)
-
-static bool begins(const char *name, const char *with)
-{
-    return !strncmp(name, with, strlen(with));
-}
-
-static bool ends(const char *name, const char *with)
-{
-    size_t bytes = strlen(name), tail = strlen(with);
-    return bytes >= tail && !strcmp(name + bytes - tail, with);
-}
 
 /* What belongs to a model beside its weights and its config. */
 static bool is_companion(const char *name)
@@ -39,9 +29,10 @@ static bool is_companion(const char *name)
         if (!strcmp(name, names[i]))
             return true;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (begins(name, texts[i]))
+        if (plim_begins_with(name, texts[i]))
             return true;
-    return ends(name, ".jinja") || ends(name, ".model") || ends(name, ".tiktoken");
+    return plim_ends_with(name, ".jinja") || plim_ends_with(name, ".model") ||
+           plim_ends_with(name, ".tiktoken");
 }
 
 typedef struct copier {
@@ -86,7 +77,7 @@ static plim_status copy_file(void *user, const char *name, plim_error *err)
     copier *k = user;
     char path[4096];
     plim_file file;
-    if (k->templates ? !ends(name, ".jinja") : !is_companion(name))
+    if (k->templates ? !plim_ends_with(name, ".jinja") : !is_companion(name))
         return PLIM_OK;
     plim_status status = plim_path_join(path, sizeof path, k->from, name, err);
     if (!status)

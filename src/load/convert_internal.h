@@ -24,7 +24,7 @@ typedef struct plim_conversion {
     bool head_alone;   /* an output head that is quantised */
     uint64_t total_bytes, done_bytes;
     double start, last_report;
-    char *source, *floats, *result; /* one piece: as stored, as f32, as written */
+    char *source, *result; /* one piece: as stored, as written */
 } plim_conversion;
 
 #define PLIM_CONVERT_PIECE  ((size_t)1 << 20)        /* bytes, as stored */

@@ -7,41 +7,24 @@
 
 #include "base/num.h"
 #include "load/convert_internal.h"
+#include "load/pour.h"
 #include "load/reader.h"
 
-#define SLICE_ELEMENTS ((size_t)16 << 10) /* of a piece that one task works on */
-#define HEADER_ALIGN   64                 /* of the data in its file */
+#define HEADER_ALIGN 64 /* of the data in its file */
 
 /* ---- the bytes of a tensor ---- */
 
-/* A piece: `count` elements in `source`. */
-typedef struct piece {
-    const plim_conversion *c;
-    plim_cast_fn cast;         /* to f32 for groups, else to the type written; NULL: none */
-    plim_quantise_fn quantise; /* or NULL */
-    plim_dtype from, to;
-    size_t count;
-    char *quants, *scales; /* of a piece of groups */
-} piece;
+/* A piece of a tensor on its way: one row of an extent. */
+typedef struct job {
+    plim_pour pour;
+    plim_pour_piece piece;
+} job;
 
-static void change_slice(void *arg, unsigned task, unsigned worker)
+static void pour_task(void *arg, unsigned task, unsigned worker)
 {
-    const piece *p = arg;
-    size_t first = task * SLICE_ELEMENTS;
-    size_t n = p->count - first < SLICE_ELEMENTS ? p->count - first : SLICE_ELEMENTS;
-    const char *source = p->c->source + first * plim_dtypes[p->from].bits / 8;
+    const job *j = arg;
     (void)worker;
-    if (!p->quantise) {
-        p->cast(p->c->result + first * plim_dtypes[p->to].bits / 8, source, n);
-        return;
-    }
-    char *floats = p->c->floats + first * sizeof(float);
-    if (p->cast)
-        p->cast(floats, source, n);
-    else
-        memcpy(floats, source, n * sizeof(float));
-    p->quantise(p->quants + first * (p->to == PLIM_Q8 ? 8 : 4) / 8,
-                p->scales + first / PLIM_GROUP * 2, (const float *)(const void *)floats, n);
+    (void)plim_pour_task(&j->pour, &j->piece, task);
 }
 
 static plim_status read_piece(const plim_conversion *c, const plim_stored *t, uint64_t skip,
@@ -61,25 +44,29 @@ static plim_status write_at(plim_conversion *c, plim_file_writer *w, uint64_t of
     return plim_writer_write_at(w, offset, src, bytes, err);
 }
 
-/* `elements` from element `first` on are in `source`: change and write them. */
-static plim_status put_piece(plim_conversion *c, const plim_convert_entry *e, piece *p,
-                             uint64_t first, plim_file_writer *w, uint64_t data, plim_error *err)
+/* Of n elements, or of their quants. */
+static uint64_t bytes_of(plim_dtype dtype, uint64_t n)
 {
-    unsigned from_bits = plim_dtypes[p->from].bits, to_bits = plim_dtypes[p->to].bits;
-    uint64_t at = data + e->offset[PART_WEIGHT];
-    if (!p->cast && !p->quantise)
-        return write_at(c, w, at + first * from_bits / 8, c->source, p->count * from_bits / 8, err);
-    unsigned tasks = (unsigned)((p->count + SLICE_ELEMENTS - 1) / SLICE_ELEMENTS);
-    p->quants = c->result;
-    p->scales = c->result + PLIM_CONVERT_FLOATS;
-    plim_pool_run(c->job->pool, tasks, change_slice, p);
-    if (!p->quantise)
-        return write_at(c, w, at + first * to_bits / 8, c->result, p->count * to_bits / 8, err);
-    unsigned bits = p->to == PLIM_Q8 ? 8 : 4;
-    plim_status status = write_at(c, w, at + first * bits / 8, p->quants, p->count * bits / 8, err);
-    return status ? status
-                  : write_at(c, w, data + e->offset[PART_SCALE] + first / PLIM_GROUP * 2, p->scales,
-                             p->count / PLIM_GROUP * 2, err);
+    return plim_dtypes[dtype].group ? plim_dtype_quant_bytes(dtype, n) : plim_dtype_bytes(dtype, n);
+}
+
+/* `count` elements from element `first` on are in `source`: change and write them. */
+static plim_status put_piece(plim_conversion *c, const plim_convert_entry *e, plim_pour pour,
+                             uint64_t first, uint64_t count, plim_file_writer *w, uint64_t data,
+                             plim_error *err)
+{
+    bool groups = pour.change == PLIM_CHANGE_QUANTISE, same = pour.change == PLIM_CHANGE_NONE;
+    uint64_t at = data + e->offset[PART_WEIGHT] + bytes_of(pour.to, first);
+    size_t bytes = (size_t)bytes_of(pour.to, count);
+    pour.cols = count;
+    job j = {pour, {c->source, 0, count}};
+    if (!same)
+        plim_pool_run(c->job->pool, plim_pour_tasks(&j.pour, &j.piece), pour_task, &j);
+    plim_status status = write_at(c, w, at, same ? c->source : c->result, bytes, err);
+    if (status || !groups)
+        return status;
+    return write_at(c, w, data + e->offset[PART_SCALE] + first / PLIM_GROUP * 2, c->result + bytes,
+                    count / PLIM_GROUP * 2, err);
 }
 
 static plim_status put_shape(plim_conversion *c, const plim_convert_entry *e, const plim_stored *t,
@@ -98,10 +85,15 @@ plim_status plim_convert_tensor(plim_conversion *c, const plim_convert_entry *e,
     const plim_kernels *k = c->job->kernels;
     bool groups = plim_dtypes[e->dtype].group != 0;
     plim_dtype target = groups ? PLIM_F32 : e->dtype;
-    piece p = {.c = c, .from = t->dtype, .to = e->dtype};
-    p.quantise = groups ? k->quantise[e->dtype] : NULL;
-    p.cast = target == t->dtype ? NULL : k->cast[target][t->dtype];
-    if (target != t->dtype && !p.cast)
+    plim_pour pour = {.kernels = k,
+                      .change = groups               ? PLIM_CHANGE_QUANTISE
+                                : target == t->dtype ? PLIM_CHANGE_NONE
+                                                     : PLIM_CHANGE_CAST,
+                      .from = t->dtype,
+                      .to = e->dtype,
+                      .rows = 1,
+                      .dst = c->result};
+    if (target != t->dtype && !k->cast[target][t->dtype])
         return plim_fail_at(
             err, PLIM_E_UNSUP, (plim_where){c->job->stored->files[t->file].path, t->name, -1},
             "type %s cannot be turned into %s", plim_dtype_name(t->dtype), plim_dtype_name(target));
@@ -109,12 +101,12 @@ plim_status plim_convert_tensor(plim_conversion *c, const plim_convert_entry *e,
     size_t bits = plim_dtypes[t->dtype].bits, step = PLIM_CONVERT_PIECE * 8 / bits / 64 * 64;
     if (step > PLIM_CONVERT_FLOATS)
         step = PLIM_CONVERT_FLOATS;
-    uint64_t count = t->bytes * 8 / bits;
+    uint64_t elements = t->bytes * 8 / bits;
     plim_status status = PLIM_OK;
-    for (uint64_t done = 0; !status && done < count; done += p.count) {
-        p.count = count - done < step ? (size_t)(count - done) : step;
-        if (!(status = read_piece(c, t, done * bits / 8, p.count * bits / 8, err)) &&
-            !(status = put_piece(c, e, &p, done, w, data, err)))
+    for (uint64_t done = 0, n; !status && done < elements; done += n) {
+        n = elements - done < step ? elements - done : step;
+        if (!(status = read_piece(c, t, done * bits / 8, (size_t)n * bits / 8, err)) &&
+            !(status = put_piece(c, e, pour, done, n, w, data, err)))
             status = plim_convert_report(c, false, err);
     }
     return status || !groups ? status : put_shape(c, e, t, w, data, err);

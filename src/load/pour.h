@@ -47,9 +47,9 @@ plim_status plim_pour_explain(const plim_pour *pour, const plim_pour_piece *piec
                               const plim_stored_set *set, const plim_stored *stored,
                               plim_error *err);
 
-/* How the memory of an extent of groups is laid out: the quants of all its rows (of a turned one: of
- * all outputs), then their scales, so that both are read from end to end.  Bytes from one row to the
- * next, and where the scales begin. */
+/* How the memory of an extent of groups is laid out: the quants of all its rows (of a turned one:
+ * of all outputs), then their scales, so that both are read from end to end.  Bytes from one row to
+ * the next, and where the scales begin. */
 typedef struct plim_group_rows {
     size_t row_bytes, scale_row_bytes, scales_at;
 } plim_group_rows;

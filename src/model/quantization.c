@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define ROOT   "quantization_config"
 #define GROUPS ROOT ".config_groups."
 
@@ -30,12 +32,6 @@ static bool is_text(const plim_config_value *v, const char *text)
     return v->kind == PLIM_JSON_STRING && !strcmp(v->text, text);
 }
 
-static bool ends_with(const char *path, const char *end)
-{
-    size_t a = strlen(path), b = strlen(end);
-    return a >= b && !strcmp(path + a - b, end);
-}
-
 /* A value in words, for a message. */
 static const char *words_of(const plim_config_value *v)
 {
@@ -56,17 +52,18 @@ static void check_group(plim_quantization *q, const plim_config_value *v)
                  {".weights.actorder", "static", "weight"},
                  {".format", "pack-quantized", "dense"}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (ends_with(v->path, known[i].end) && v->kind != PLIM_JSON_NULL &&
+        if (plim_ends_with(v->path, known[i].end) && v->kind != PLIM_JSON_NULL &&
             v->kind != PLIM_JSON_FALSE && strcmp(words_of(v), known[i].want) != 0 &&
             (!known[i].or_want || strcmp(words_of(v), known[i].or_want) != 0))
             refuse(q, "compressed-tensors with %s %.40s", known[i].end + 1, words_of(v));
-    if (ends_with(v->path, ".weights.num_bits")) {
+    if (plim_ends_with(v->path, ".weights.num_bits")) {
         q->four |= !strcmp(words_of(v), "4");
         q->eight |= !strcmp(words_of(v), "8");
     }
-    if (ends_with(v->path, ".weights.symmetric") && v->kind == PLIM_JSON_FALSE)
+    if (plim_ends_with(v->path, ".weights.symmetric") && v->kind == PLIM_JSON_FALSE)
         refuse(q, "compressed-tensors that are not symmetric");
-    if ((ends_with(v->path, ".input_activations") || ends_with(v->path, ".output_activations")) &&
+    if ((plim_ends_with(v->path, ".input_activations") ||
+         plim_ends_with(v->path, ".output_activations")) &&
         v->kind != PLIM_JSON_NULL)
         refuse(q, "compressed-tensors with quantised activations");
 }
