@@ -315,7 +315,9 @@ typedef struct plim_model_options {
     size_t size;
     plim_dtype torch_dtype; /* AUTO: config.json's, else the first float type stored; I8 and Q4
                                (what plim_dtype_parse makes of "int8" and "int4"): matrices are
-                               quantised while they are loaded */
+                               quantised while they are loaded; F32, BF16, F16 of a checkpoint that
+                               is quantised: what is stored so stays so and is multiplied as f32,
+                               as Transformers does, slower than with AUTO */
     const char *device_map; /* NULL or "auto": what fits stays, the rest streams; "cpu": all must
                                fit; "disk": all streams; JSON: {"model.layers.0": "cpu", ...}, the
                                longest match wins; "cuda" is PLIM_E_UNSUP for now */

@@ -172,7 +172,8 @@ static bool is_matrix(plim_role role)
     }
 }
 
-static void add_weight(plim_pass_cost *cost, const plim_weight *w, plim_role role, size_t count)
+static void add_weight(plim_pass_cost *cost, const plim_weight *w, plim_role role, size_t count,
+                       bool widened)
 {
     bool by_row = role == PLIM_ROLE_EMBED || role == PLIM_ROLE_POSITION;
     uint64_t rows = by_row && count < w->rows ? count : w->rows;
@@ -182,7 +183,7 @@ static void add_weight(plim_pass_cost *cost, const plim_weight *w, plim_role rol
     double operations = 2.0 * (double)w->rows * (double)w->cols;
     if (role != PLIM_ROLE_HEAD) /* the head: of the last row alone */
         operations *= (double)count;
-    if (plim_dtypes[w->format].group)
+    if (plim_dtypes[w->format].group && !widened)
         cost->int8_operations += operations;
     else
         cost->float_operations += operations;
@@ -216,7 +217,7 @@ void plim_model_pass_cost(const plim_model *model, size_t length, size_t count, 
         for (plim_role role = first; role < PLIM_ROLE_COUNT; role++) {
             const plim_weight *w = plim_weights_get(model->weights, layer, role);
             if (w)
-                add_weight(out, w, role, count);
+                add_weight(out, w, role, count, model->plan->plan->session.widen > 0);
         }
         add_attention(out, s, layer, model->plan->plan->session.kv_dtype, length, count);
     }

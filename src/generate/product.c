@@ -19,20 +19,44 @@ static bool cancelled(const plim_multiplier *m)
     return m->cancel && atomic_load_explicit(m->cancel, memory_order_relaxed);
 }
 
+/* Whether groups become floats before they are multiplied. */
+static bool is_widened(const plim_multiplier *m, plim_dtype format)
+{
+    return m->wide && plim_dtypes[format].group;
+}
+
 /* ---- one tile ---- */
 
 typedef struct tile_job {
     const plim_multiplier *m;
     plim_product_fn fn;
+    plim_dequantise_fn widen; /* or NULL: before fn, which is that of floats */
     const plim_product *whole;
     size_t block;  /* outputs of a task */
     size_t w_step; /* bytes from one output to the next */
     size_t scale_step;
 } tile_job;
 
+/* As many rows of groups at a time as there is room for. */
+static void multiply_widened(const tile_job *job, const plim_product *p, unsigned worker)
+{
+    float *wide = job->m->wide + worker * job->m->wide_floats;
+    size_t most = job->m->wide_floats / p->inputs;
+    plim_product part = *p;
+    part.w = wide;
+    part.w_row_bytes = p->inputs * sizeof(float);
+    for (size_t o = 0; o < p->outputs; o += part.outputs) {
+        part.y = p->y + o;
+        part.outputs = p->outputs - o < most ? p->outputs - o : most;
+        for (size_t i = 0; i < part.outputs; i++)
+            job->widen(wide + i * p->inputs, (const char *)p->w + (o + i) * p->w_row_bytes,
+                       (const char *)p->scales + (o + i) * p->scale_row_bytes, p->inputs);
+        job->fn(&part);
+    }
+}
+
 static void tile_task(void *arg, unsigned task, unsigned worker)
 {
-    (void)worker;
     const tile_job *job = arg;
     plim_product p = *job->whole;
     size_t first = task * job->block;
@@ -43,7 +67,10 @@ static void tile_task(void *arg, unsigned task, unsigned worker)
     p.w = (const char *)p.w + first * job->w_step;
     if (p.scales)
         p.scales = (const char *)p.scales + first * job->scale_step;
-    job->fn(&p);
+    if (job->widen)
+        multiply_widened(job, &p, worker);
+    else
+        job->fn(&p);
 }
 
 /* Outputs per task: enough of them to balance the threads, each long enough to be worth a task. */
@@ -65,10 +92,11 @@ static size_t choose_block(const plim_product *tile, plim_layout layout, unsigne
 void plim_multiply_tile(const plim_multiplier *m, plim_dtype format, plim_layout layout,
                         const plim_product *tile)
 {
-    bool in_out = layout == PLIM_IN_OUT;
+    bool in_out = layout == PLIM_IN_OUT, widened = is_widened(m, format);
+    plim_dtype as = widened ? PLIM_F32 : format;
     tile_job job = {.m = m,
-                    .fn = in_out ? m->kernels->product_in_out[format]
-                                 : m->kernels->product_out_in[format],
+                    .fn = in_out ? m->kernels->product_in_out[as] : m->kernels->product_out_in[as],
+                    .widen = widened ? m->kernels->dequantise[format] : NULL,
                     .whole = tile,
                     .block = choose_block(tile, layout, plim_pool_threads(m->pool)),
                     .w_step = in_out ? plim_dtypes[format].bits / 8 : tile->w_row_bytes,
@@ -122,8 +150,9 @@ plim_status plim_multiply(const plim_multiplier *m, const plim_weight *weight, p
     bool by_input = weight->layout == PLIM_IN_OUT; /* rows of the weight are inputs */
     plim_layout layout = group ? PLIM_OUT_IN : weight->layout;
     size_t outputs = (size_t)plim_weight_outputs(weight);
-    const void *packed = pack(m, weight->format, x);
-    for (size_t r = 0; (by_input || group) && r < x->rows; r++)
+    bool widened = is_widened(m, weight->format);
+    const void *packed = pack(m, widened ? PLIM_F32 : weight->format, x);
+    for (size_t r = 0; (by_input || (group && !widened)) && r < x->rows; r++)
         memset(y + r * y_stride, 0, outputs * sizeof *y);
     for (uint64_t row = 0; row < weight->rows;) {
         plim_extent e;

@@ -57,6 +57,9 @@ static inline uint32_t plim_skeleton_slot(const plim_skeleton *s, uint32_t layer
     return s->by_role[(size_t)layer * PLIM_ROLE_COUNT + role];
 }
 
+/* The narrowest type of the matrices that are stored as groups; AUTO: there is none. */
+plim_dtype plim_skeleton_packed(const plim_skeleton *skeleton);
+
 /* Tied ones once. */
 uint64_t plim_skeleton_parameters(const plim_skeleton *skeleton);
 
@@ -66,6 +69,8 @@ typedef struct plim_session_size {
     uint32_t context; /* positions */
     uint32_t chunk;   /* rows per pass */
     plim_dtype kv_dtype;
+    uint32_t widen; /* threads that turn groups into floats before they multiply; 0: groups are
+                       multiplied as groups */
 } plim_session_size;
 
 /* Bytes of KV for `context` positions; false on overflow. */
@@ -76,12 +81,15 @@ typedef struct plim_scratch_layout {
     uint64_t x, h, qkv, attn, up, gate, cos, sin, vec, vec2, head, logits; /* offsets */
     uint64_t pack;       /* plim_pack_bytes of inputs as wide as the hidden size or the heads */
     uint64_t pack_inner; /* of inputs as wide as the MLP: lies on what is not in use then */
-    uint64_t parts;      /* of attention: [kv_heads][spans][part_rows][group][head_dim + 2] */
-    uint64_t total;      /* elements */
+    uint64_t wide;       /* rows of groups as floats: [widen][PLIM_WIDE_ROWS][wide_inputs] */
+    uint64_t wide_inputs;
+    uint64_t parts; /* of attention: [kv_heads][spans][part_rows][group][head_dim + 2] */
+    uint64_t total; /* elements */
     uint32_t logit_rows, part_rows, spans; /* part_rows: 0 where a context is one span */
 } plim_scratch_layout;
 
 #define PLIM_LOGIT_ROWS 4u
+#define PLIM_WIDE_ROWS  24u
 /* Passes of so many rows and fewer are cut into spans of positions. */
 #define PLIM_PART_ROWS 4u
 

@@ -22,26 +22,20 @@ static bool is_group_type(plim_dtype dtype)
     return plim_dtypes[dtype].group != 0;
 }
 
-/* The narrowest type of the matrices that are stored as groups; AUTO: there is none. */
-static plim_dtype packed_type(const plim_skeleton *k)
-{
-    plim_dtype type = PLIM_AUTO;
-    for (uint32_t i = 0; i < k->slot_count; i++)
-        if (type != PLIM_Q4 && k->slots[i].packed != PLIM_AUTO)
-            type = k->slots[i].packed;
-    return type;
-}
-
-/* What is stored as groups stays that; what else is asked for wants the weights it was made of. */
+/* What is stored as groups stays that.  Asked for floats, products are those of floats, as
+ * Transformers computes them; other groups want the weights that these were made of. */
 static plim_status choose_packed(plim_load_plan *plan, plim_dtype packed, plim_dtype asked,
                                  plim_error *err)
 {
     plan->dtype = packed;
     if (asked == PLIM_AUTO || asked == packed)
         return PLIM_OK;
+    plan->dtype = asked;
+    if (is_run_type(asked))
+        return PLIM_OK;
     return plim_fail(err, PLIM_E_UNSUP,
                      "the checkpoint is quantised to %s already and can't be run as %s: choose "
-                     "auto, or take the checkpoint that it was made from",
+                     "auto or float32, or take the checkpoint that it was made from",
                      plim_dtype_torch_name(packed), plim_dtype_torch_name(asked));
 }
 
@@ -50,7 +44,7 @@ static plim_status choose_type(plim_load_plan *plan, const plim_skeleton *k,
                                const plim_stored_set *stored, const plim_plan_options *options,
                                plim_error *err)
 {
-    plim_dtype packed = packed_type(k), type = options->torch_dtype;
+    plim_dtype packed = plim_skeleton_packed(k), type = options->torch_dtype;
     if (type == PLIM_I8 && k->family)
         type = PLIM_Q8;
     if (packed != PLIM_AUTO)
@@ -118,14 +112,13 @@ static plim_dtype beside_groups(const plim_stored *t)
     return is_run_type(t->dtype) ? t->dtype : PLIM_F32;
 }
 
-/* In a plan whose run type is of groups: type and change of a tensor.  Embeddings and the output
- * head take 8 bits also where the rest takes 4: it is there that rounding costs most. */
+/* In a plan whose run type is of groups: type and change of a tensor that is not stored so.
+ * Embeddings and the output head take 8 bits also where the rest takes 4: it is there that rounding
+ * costs most. */
 static plim_dtype group_type(plim_placement *p, const plim_load_plan *plan, const plim_skeleton *k,
                              const plim_stored *t, const plim_plan_options *options)
 {
     const plim_slot *slot = &k->slots[p->slot];
-    if (slot->packed != PLIM_AUTO)
-        return p->use == PLIM_USE_SCALES ? PLIM_F16 : slot->packed;
     if (!is_quantised(plan, k, slot, t, options))
         return beside_groups(t);
     p->change = is_turned(k, slot) ? PLIM_CHANGE_TURN : PLIM_CHANGE_QUANTISE;
@@ -141,7 +134,9 @@ static plim_status type_of(plim_placement *p, const plim_load_plan *plan, const 
     const plim_stored *t = &set->tensors[p->stored];
     plim_dtype *out = &p->dtype;
     *out = k->family || options->torch_dtype != PLIM_AUTO ? plan->dtype : t->dtype;
-    if (is_group_type(plan->dtype))
+    if (k->slots[p->slot].packed != PLIM_AUTO)
+        *out = p->use == PLIM_USE_SCALES ? PLIM_F16 : k->slots[p->slot].packed;
+    else if (is_group_type(plan->dtype))
         *out = group_type(p, plan, k, t, options);
     if (is_group_type(*out)) /* stored like that, or quantised */
         return PLIM_OK;

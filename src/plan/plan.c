@@ -21,10 +21,13 @@ static uint64_t room_below(const plim_facts *facts, const plim_held *held)
 }
 
 static plim_status settle_session(plim_load_plan *plan, const plim_skeleton *k,
-                                  const plim_plan_options *o, plim_error *err)
+                                  const plim_plan_options *o, const plim_facts *facts,
+                                  plim_error *err)
 {
     const plim_spec *s = &k->spec;
     plim_session_size *size = &plan->session;
+    bool floats = !plim_dtypes[plan->dtype].group;
+    size->widen = floats && plim_skeleton_packed(k) != PLIM_AUTO ? facts->threads : 0;
     plan->sessions = o->sessions;
     if (o->sessions > PLIM_MAX_SESSIONS)
         return plim_fail(err, PLIM_E_USAGE, "sessions is %u, want at most %u", o->sessions,
@@ -310,7 +313,7 @@ static plim_status choose(planner *g)
     if (!status && !works && streams) {
         status = stream(g, &works);
         if (!status && !works && !disk) { /* say what all of it would take */
-            status = settle_session(g->plan, g->skeleton, g->options, g->err);
+            status = settle_session(g->plan, g->skeleton, g->options, g->facts, g->err);
             if (!status)
                 status = in_memory(g, MEMORY_CHUNK, &works);
         }
@@ -340,7 +343,7 @@ plim_status plim_plan_make(plim_load_plan **out, const plim_alloc *alloc,
                  .err = err};
     plim_status status;
     if ((status = plim_plan_place(plan, skeleton, stored, options, err)) ||
-        (status = settle_session(plan, skeleton, options, err)) || (status = choose(&g)) ||
+        (status = settle_session(plan, skeleton, options, facts, err)) || (status = choose(&g)) ||
         (!outline && (status = plim_plan_reads(plan, stored, options, facts, err)))) {
         plim_load_plan_close(&plan);
         return status;

@@ -182,12 +182,15 @@ static double token_seconds(const plim_load_plan *plan, const plim_skeleton *k,
         if (p->rows < 2 || role == PLIM_ROLE_EMBED || role == PLIM_ROLE_POSITION)
             continue;
         bool in_out = role != PLIM_ROLE_HEAD && k->spec.layout == PLIM_IN_OUT;
-        double speed = product_speed(s, p->dtype, in_out);
+        bool widened = plan->session.widen && plim_dtypes[p->dtype].group;
+        double speed = product_speed(s, widened ? PLIM_F32 : p->dtype, in_out);
         if (speed <= 0)
             return 0;
         uint64_t bytes = p->bytes;
         if (p->scales != PLIM_NO_SLOT)
             bytes += plan->placements[p->scales].bytes;
+        if (widened)
+            bytes = bytes / plim_dtypes[p->dtype].group_bytes * PLIM_GROUP * sizeof(float);
         compute += (double)bytes / speed;
     }
     double kv_speed = s->product_out_in[product_index(plan->session.kv_dtype)];

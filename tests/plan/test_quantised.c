@@ -230,21 +230,34 @@ static void test_packed(void **state)
     }
 }
 
-/* What is stored as int4 can't become anything else; what is beside it can. */
+/* What is stored as int4 stays that, also where floats are asked for, and can't become other
+ * groups; what is beside it can. */
 static void test_packed_types(void **state)
 {
     (void)state;
-    static const plim_dtype refused[] = {PLIM_F32, PLIM_BF16, PLIM_I8};
+    static const plim_dtype floats[] = {PLIM_F32, PLIM_BF16, PLIM_F16};
     const lying how = {.dtype = PLIM_BF16, .packed = PLIM_Q4, .scales = PLIM_F16};
     plim_error err;
     made *m = make_model(config_llama_1b, &how);
+    m->options.torch_dtype = PLIM_I8;
+    assert_int_equal(try_plan(m, &err), PLIM_E_UNSUP);
+    assert_non_null(strstr(err.message, "int4 already"));
+    uint64_t scratch = 0;
     for (size_t i = 0; i < 3; i++) {
-        m->options.torch_dtype = refused[i];
-        assert_int_equal(try_plan(m, &err), PLIM_E_UNSUP);
-        assert_non_null(strstr(err.message, "int4 already"));
+        m->options.torch_dtype = floats[i];
+        plim_load_plan *plan = plan_of(m);
+        want(m, plan, PLIM_ROLE_EMBED, floats[i],
+             floats[i] == PLIM_BF16 ? PLIM_CHANGE_NONE : PLIM_CHANGE_CAST);
+        want(m, plan, PLIM_ROLE_UP, PLIM_Q4, PLIM_CHANGE_NONE);
+        assert_int_equal(plan->session.widen, m->facts.threads);
+        scratch = plan->scratch_bytes;
+        check_plan(m, plan);
+        plim_load_plan_close(&plan);
     }
     m->options.torch_dtype = PLIM_Q4;
     plim_load_plan *plan = plan_of(m);
+    assert_int_equal(plan->session.widen, 0);
+    assert_true(scratch > plan->scratch_bytes); /* rows of groups as floats */
     want(m, plan, PLIM_ROLE_EMBED, PLIM_Q8, PLIM_CHANGE_QUANTISE);
     want(m, plan, PLIM_ROLE_UP, PLIM_Q4, PLIM_CHANGE_NONE);
     check_plan(m, plan);

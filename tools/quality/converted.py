@@ -7,15 +7,14 @@
 
 For int8 and int4: converts, loads the folder with AutoModelForCausalLM (compressed-tensors unpacks it, in float32),
 compares each weight with scale * q, and the new tokens after each of the prompts of the goldens with those of
-`plimsoll run` on the same folder, and on the same weights as a float32 checkpoint.  In float32 both must agree; packed
-weights are multiplied with activations that are quantised to 8 bits, so that where two tokens are nearly as likely, the
-other one may win: then it tells how far they are apart in Transformers' logits, as a share of the largest |logit|.
+`plimsoll run` on the same folder.  With --dtype float32 both must agree; by default packed weights are multiplied with
+activations that are quantised to 8 bits, so that where two tokens are nearly as likely, the other one may win: then it
+tells how far they are apart in Transformers' logits, as a share of the largest |logit|.
 What is recorded has for each text which of its tokens are `close`, leading by less than NEAR; all others must come
 out wherever Transformers' own text up to them is given.  Exit 1 where weights differ, where texts part in float32, or before a near tie."""
 import argparse
 import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,6 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 import torch
 import transformers
 from safetensors import safe_open
-from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,9 +73,9 @@ def greedy(model, prompt, count):
     return out.sequences[0, len(prompt):].tolist(), [row[0] for row in out.logits]
 
 
-def by_plimsoll(program, folder, prompt, count):
+def by_plimsoll(program, folder, dtype, prompt, count):
     done = subprocess.run([program, "run", folder, "--prompt-tokens", ",".join(map(str, prompt)), "-n", str(count),
-                           "--ignore-eos", "--do-sample=false", "--json", "--quiet", "--kv-dtype", "float32"],
+                           "--ignore-eos", "--do-sample=false", "--json", "--quiet", "--kv-dtype", "float32", "--dtype", dtype],
                           stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)["tokens"]
 
@@ -89,31 +87,18 @@ def lead(row, token=None):
     return ((top[0] - other) / row.abs().max()).item()
 
 
-def write_float32(folder, out, model):
-    """The folder once more, with the weights that the model has."""
-    out.mkdir()
-    config = json.loads((folder / "config.json").read_text())
-    del config["quantization_config"]
-    (out / "config.json").write_text(json.dumps(config))
-    names = {name for name, _ in model.named_parameters()}
-    with safe_open(folder / "model.safetensors", "pt") as file:
-        stored = {n.removesuffix("_packed") for n in file.keys()}
-    save_file({n: t.contiguous() for n, t in model.state_dict().items() if n in names and n in stored},
-              out / "model.safetensors")
-
-
 def first_difference(a, b):
     return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), None)
 
 
-def compare_text(args, folders, model, tokenizer, text):
+def compare_text(args, folder, model, tokenizer, text):
     """What there is to record, whether the tokens are the same, and whether all was as it should be."""
     prompt = tokenizer(text)["input_ids"]
     tokens, logits = greedy(model, prompt, args.tokens)
     row = {"prompt": prompt, "tokens": tokens, "close": [i for i, r in enumerate(logits) if lead(r) < NEAR]}
     good, same = True, {}
-    for name, folder, least in (("float32", folders[1], TIE), ("packed", folders[0], NEAR)):
-        ours = by_plimsoll(args.plimsoll, folder, prompt, args.tokens)
+    for name, least in (("float32", TIE), ("auto", NEAR)):
+        ours = by_plimsoll(args.plimsoll, folder, name, prompt, args.tokens)
         at = first_difference(ours, tokens)
         same[name] = at is None
         if at is not None:
@@ -125,19 +110,18 @@ def compare_text(args, folders, model, tokenizer, text):
 
 def compare(args, source, dtype, tokenizer):
     with tempfile.TemporaryDirectory() as work:
-        folders = Path(work) / dtype, Path(work) / "float32"
-        subprocess.run([args.plimsoll, "convert", source, folders[0], "--dtype", dtype, "--quiet"], check=True,
+        folder = Path(work) / dtype
+        subprocess.run([args.plimsoll, "convert", source, folder, "--dtype", dtype, "--quiet"], check=True,
                        stdout=subprocess.DEVNULL)
-        model = AutoModelForCausalLM.from_pretrained(folders[0]).eval()
+        model = AutoModelForCausalLM.from_pretrained(folder).eval()
         assert model.dtype == torch.float32
         model(torch.zeros(1, 1, dtype=torch.long))  # unpacks the weights
-        packed = check_weights(model, folders[0])
-        write_float32(*folders, model)
-        found = [compare_text(args, folders, model, tokenizer, text) for text in TEXTS]
+        packed = check_weights(model, folder)
+        found = [compare_text(args, folder, model, tokenizer, text) for text in TEXTS]
         rows = [row for row, _, _ in found]
-        counts = {name: sum(same[name] for _, same, _ in found) for name in ("float32", "packed")}
+        counts = {name: sum(same[name] for _, same, _ in found) for name in ("float32", "auto")}
         print(f"{source}, {dtype}: {packed} matrices packed, weights equal; of {len(TEXTS)} texts of {args.tokens} "
-              f"tokens {counts['float32']} are the same in float32, {counts['packed']} packed; "
+              f"tokens {counts['float32']} are the same in float32, {counts['auto']} with 8-bit activations; "
               f"{sum(len(r['close']) for r in rows)} tokens are near ties")
         return rows, all(good for _, _, good in found)
 
