@@ -316,8 +316,8 @@ typedef struct plim_model_options {
     plim_dtype torch_dtype; /* AUTO: config.json's, else the first float type stored; I8 and Q4
                                (what plim_dtype_parse makes of "int8" and "int4"): matrices are
                                quantised while they are loaded; F32, BF16, F16 of a checkpoint that
-                               is quantised: what is stored so stays so and is multiplied as f32,
-                               as Transformers does, slower than with AUTO */
+                               is quantised: what is stored so stays so and is multiplied as f32
+                               (F32: as Transformers does), slower than with AUTO */
     const char *device_map; /* NULL or "auto": what fits stays, the rest streams; "cpu": all must
                                fit; "disk": all streams; JSON: {"model.layers.0": "cpu", ...}, the
                                longest match wins; "cuda" is PLIM_E_UNSUP for now */
@@ -806,7 +806,7 @@ PLIM_API void plim_convert_options_init_sized(plim_convert_options *options, siz
 /* The checkpoint that `name` means (as in plim_model_open), written in another type as a Hugging
  * Face folder, which must not be there yet or be empty: weights, config.json, and what lies beside
  * them (tokenizer, generation_config.json, chat templates, licence, README).  It appears whole or
- * not at all, and is on disk then.  Memory: below 8 MiB, and what is kept per tensor.
+ * not at all, and is on disk then.  Memory: below 4 MiB, and what is kept per tensor.
  *
  * float32, bfloat16, float16: every tensor of floats of 16 to 64 bits is cast as Transformers casts
  * it, all others stay; any model_type.

@@ -262,7 +262,8 @@ static double product_pass(const probe *p, product_run *run, uint64_t matrix_byt
         run->whole.w = (const char *)p->memory.base + i * matrix_bytes;
         if (plim_dtypes[run->type].group)
             run->whole.scales =
-                (const char *)run->whole.w + plim_dtype_quant_bytes(run->type, run->whole.inputs);
+                (const char *)run->whole.w +
+                plim_dtype_quant_bytes(run->type, run->whole.inputs * run->whole.outputs);
         memset(run->whole.y, 0, run->whole.outputs * sizeof *run->whole.y);
         plim_multiply_tile(&run->multiplier, run->type, run->layout, &run->whole);
     }
@@ -274,7 +275,9 @@ static double product_pass(const probe *p, product_run *run, uint64_t matrix_byt
 static double measure_product(const probe *p, plim_dtype type, bool in_out, uint64_t rows,
                               uint64_t cols, float *x, float *y, const void *packed)
 {
-    uint64_t row_bytes = plim_dtype_bytes(type, cols), matrix_bytes = rows * row_bytes;
+    bool groups = plim_dtypes[type].group != 0;
+    uint64_t row_bytes = groups ? plim_dtype_quant_bytes(type, cols) : plim_dtype_bytes(type, cols);
+    uint64_t matrix_bytes = rows * plim_dtype_bytes(type, cols);
     size_t matrices = (size_t)(PROBE_BYTES / matrix_bytes);
     product_run run = {.multiplier = {.pool = p->context->pool, .kernels = &p->context->kernels},
                        .type = type,
@@ -286,7 +289,7 @@ static double measure_product(const probe *p, plim_dtype type, bool in_out, uint
                                  .y_stride = in_out ? cols : rows,
                                  .x_stride = in_out ? rows : cols,
                                  .w_row_bytes = (size_t)row_bytes,
-                                 .scale_row_bytes = (size_t)row_bytes,
+                                 .scale_row_bytes = groups ? (size_t)cols / PLIM_GROUP * 2 : 0,
                                  .rows = 1,
                                  .outputs = in_out ? cols : rows,
                                  .inputs = in_out ? rows : cols}};

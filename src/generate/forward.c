@@ -6,6 +6,7 @@
 #include "generate/forward.h"
 #include "generate/product.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -501,13 +502,15 @@ static work begin(const plim_pass *pass)
     const plim_spec *s = pass->engine->spec;
     const plim_scratch_layout *l = &pass->scratch->layout;
     float *base = pass->scratch->region.base;
+    assert(!pass->scratch->widen ||
+           pass->scratch->widen >= plim_pool_threads(pass->engine->pool)); /* each has its rows */
     work w = {.pass = pass,
               .spec = s,
               .kernels = pass->engine->kernels,
               .source = pass->engine->source,
               .multiplier = {pass->engine->pool, pass->engine->kernels, pass->engine->source,
                              pass->cancel, pass->scratch->widen ? base + l->wide : NULL,
-                             PLIM_WIDE_ROWS * l->wide_inputs},
+                             l->wide_inputs},
               .rows = pass->rows,
               .n = pass->count,
               .q_width = (size_t)s->heads * s->head_dim,

@@ -32,7 +32,7 @@ void plim_state_close(plim_state *state, plim_ledger *ledger);
 typedef struct plim_scratch {
     plim_region region;
     plim_scratch_layout layout;
-    bool widen; /* groups become floats before they are multiplied */
+    uint32_t widen; /* as in plim_session_size */
 } plim_scratch;
 
 plim_status plim_scratch_open(plim_scratch *out, plim_ledger *ledger, const plim_spec *spec,

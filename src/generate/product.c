@@ -37,17 +37,16 @@ typedef struct tile_job {
     size_t scale_step;
 } tile_job;
 
-/* As many rows of groups at a time as there is room for. */
+/* Of an [out, in] weight, a few outputs at a time. */
 static void multiply_widened(const tile_job *job, const plim_product *p, unsigned worker)
 {
-    float *wide = job->m->wide + worker * job->m->wide_floats;
-    size_t most = job->m->wide_floats / p->inputs;
+    float *wide = job->m->wide + worker * PLIM_WIDE_ROWS * job->m->wide_inputs;
     plim_product part = *p;
     part.w = wide;
     part.w_row_bytes = p->inputs * sizeof(float);
     for (size_t o = 0; o < p->outputs; o += part.outputs) {
         part.y = p->y + o;
-        part.outputs = p->outputs - o < most ? p->outputs - o : most;
+        part.outputs = p->outputs - o < PLIM_WIDE_ROWS ? p->outputs - o : PLIM_WIDE_ROWS;
         for (size_t i = 0; i < part.outputs; i++)
             job->widen(wide + i * p->inputs, (const char *)p->w + (o + i) * p->w_row_bytes,
                        (const char *)p->scales + (o + i) * p->scale_row_bytes, p->inputs);

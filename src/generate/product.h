@@ -17,9 +17,9 @@ typedef struct plim_multiplier {
     const plim_kernels *kernels;
     plim_extent_source *source;
     const atomic_bool *cancel; /* or NULL; heard in every task */
-    float *wide;               /* or NULL: groups are multiplied as groups.  [threads][wide_floats]:
-                                  as floats, whole rows at a time */
-    size_t wide_floats;
+    float *wide;               /* or NULL: groups are multiplied as groups.  Else as floats, a few
+                                  outputs at a time: [threads][PLIM_WIDE_ROWS][wide_inputs] */
+    size_t wide_inputs;
 } plim_multiplier;
 
 /* Rows of activations [rows][inputs] that one weight or several are multiplied with.  `pack` is

@@ -24,9 +24,9 @@ typedef void (*plim_cast_fn)(void *dst, const void *src, size_t n);
  *   w[k] = scale[k / 32] * q[k]      q in [-128, 127], or [-8, 7].
  * q is kept as an unsigned number: Q8 as bytes q + 128; Q4 as q + 8, two to a byte, the even k in
  * the low half.  That is what compressed-tensors calls pack-quantized, so that its tensors are used
- * where they lie.  A row of weights is its quants and its scales (plim_dtype_bytes gives the size of both);
- * in memory of our own the scales of an extent follow the quants of all its rows, in a checkpoint
- * they are a tensor of their own. */
+ * where they lie.  A row of weights is its quants and its scales (plim_dtype_bytes gives the size
+ * of both); in memory of our own the scales of an extent follow the quants of all its rows, in a
+ * checkpoint they are a tensor of their own. */
 #define PLIM_GROUP 32u
 
 /* n weights, a multiple of PLIM_GROUP, to quants and n / 32 scales; src unaligned f32.  The
@@ -82,6 +82,9 @@ typedef struct plim_product {
     size_t rows, outputs, inputs;
 } plim_product;
 typedef void (*plim_product_fn)(const plim_product *p);
+/* Outputs that become floats at once where groups are multiplied as floats: whole tiles of every
+ * table, and few enough to stay in a second-level cache. */
+#define PLIM_WIDE_ROWS 12u
 
 /* The same for [in, out] layout (GPT-2): w[k] is a row of all outputs, and the call adds inputs
  * k0..k0+inputs to what y holds (the caller clears y first), in ascending k:

@@ -14,6 +14,8 @@ static uint64_t peak_dot(size_t rounds, int32_t *sink)
 #define STEP(s) (s = _mm512_dpbusd_epi32(s, x, w))
 #define USE(s)  (*sink ^= _mm_cvtsi128_si32(_mm512_castsi512_si128(s)))
     PEAK_RUN(rounds, __m512i, _mm512_setzero_si512(), "v", STEP, USE);
+#undef STEP
+#undef USE
     return (uint64_t)rounds * PEAK_CHAINS * 64 * 2;
 }
 

@@ -14,6 +14,8 @@ static uint64_t peak_dot(size_t rounds, int32_t *sink)
 #define STEP(s) (s = _mm256_dpbusd_avx_epi32(s, x, w))
 #define USE(s)  (*sink ^= _mm_cvtsi128_si32(_mm256_castsi256_si128(s)))
     PEAK_RUN(rounds, __m256i, _mm256_setzero_si256(), "x", STEP, USE);
+#undef STEP
+#undef USE
     return (uint64_t)rounds * PEAK_CHAINS * 32 * 2;
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "kernels/quarters.h"
 #include "kernels/simd_avx2.h"
 
 /* Tile of a product: 16 registers hold 8 integer sums, two of weights and what a dot product
@@ -118,25 +119,6 @@ SIMD_INLINE void vi_sums_of_8(vi sums[VL / 8], const vi a[VL])
     sums[0] = vi_add(half[0], half[1]);
 }
 
-/* ---- quarters: 128 bits, four lanes, one for each of four rows ---- */
-
-typedef __m128 v4;
-
-SIMD_INLINE v4 v4_load(const float *p)
-{
-    return _mm_loadu_ps(p);
-}
-
-SIMD_INLINE void v4_store(float *p, v4 a)
-{
-    _mm_storeu_ps(p, a);
-}
-
-SIMD_INLINE v4 v4_fma(v4 a, v4 b, v4 c)
-{
-    return _mm_fmadd_ps(a, b, c);
-}
-
 SIMD_INLINE v4 vf_quarter(vf a, int i)
 {
     return i == 0 ? _mm256_castps256_ps128(a) : _mm256_extractf128_ps(a, 1);
@@ -157,7 +139,7 @@ SIMD_INLINE vf vf_spread(vf a, int i)
 }
 
 /* Within each quarter: a[i] lane j <-> a[j] lane i. */
-SIMD_INLINE void vf_transpose_quarters(vf a[4])
+SIMD_INLINE void vf_transpose_within(vf a[4])
 {
     vf low01 = _mm256_unpacklo_ps(a[0], a[1]), high01 = _mm256_unpackhi_ps(a[0], a[1]);
     vf low23 = _mm256_unpacklo_ps(a[2], a[3]), high23 = _mm256_unpackhi_ps(a[2], a[3]);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "kernels/quarters.h"
 #include "kernels/simd_avx512.h"
 
 /* 32 registers hold 12 integer sums, 12 sums of floats, two of weights and some more. */
@@ -136,23 +137,6 @@ SIMD_INLINE void vi_sums_of_8(vi sums[VL / 8], const vi a[VL])
     sums[1] = _mm512_shuffle_i64x2(b[0], b[1], 0xdd);
 }
 
-typedef __m128 v4;
-
-SIMD_INLINE v4 v4_load(const float *p)
-{
-    return _mm_loadu_ps(p);
-}
-
-SIMD_INLINE void v4_store(float *p, v4 a)
-{
-    _mm_storeu_ps(p, a);
-}
-
-SIMD_INLINE v4 v4_fma(v4 a, v4 b, v4 c)
-{
-    return _mm_fmadd_ps(a, b, c);
-}
-
 SIMD_INLINE v4 vf_quarter(vf a, int i)
 {
     return i == 0   ? _mm512_castps512_ps128(a)
@@ -174,7 +158,7 @@ SIMD_INLINE vf vf_spread(vf a, int i)
     return _mm512_castsi512_ps(vi_spread(_mm512_castps_si512(a), i));
 }
 
-SIMD_INLINE void vf_transpose_quarters(vf a[4])
+SIMD_INLINE void vf_transpose_within(vf a[4])
 {
     vf low01 = _mm512_unpacklo_ps(a[0], a[1]), high01 = _mm512_unpackhi_ps(a[0], a[1]);
     vf low23 = _mm512_unpacklo_ps(a[2], a[3]), high23 = _mm512_unpackhi_ps(a[2], a[3]);

@@ -42,47 +42,6 @@ SIMD_INLINE vi bias_of(const packed_row *x, size_t g, plim_dtype format)
     return vi_set1(format == PLIM_Q4 ? x->bias_4[g] : BIASED_8 ? x->bias_8[g] : 0);
 }
 
-/* VL rows of a weight side by side; beyond the last, that one again. */
-typedef struct weight_rows {
-    const char *w[VL], *scales[VL];
-} weight_rows;
-
-SIMD_INLINE void find_rows(weight_rows *out, const plim_product *p, size_t o)
-{
-    for (size_t j = 0; j < VL; j++) {
-        size_t row = smaller(o + j, p->outputs - 1);
-        out->w[j] = (const char *)p->w + row * p->w_row_bytes;
-        out->scales[j] = (const char *)p->scales + row * p->scale_row_bytes;
-    }
-}
-
-/* scale[i] = that of group g + i of all VL rows, for n groups; 0 beyond. */
-SIMD_INLINE void load_scales(vf scale[VL], const weight_rows *from, size_t g, size_t n)
-{
-    vi lanes[VL];
-#pragma GCC unroll 16
-    for (int j = 0; j < VL; j++) {
-        vf s = n >= VL ? vf_widen(from->scales[j], g, PLIM_F16)
-                       : vf_widen_tail(from->scales[j], g, n, PLIM_F16);
-        memcpy(&lanes[j], &s, sizeof s);
-    }
-    vi_transpose(lanes);
-    memcpy(scale, lanes, sizeof lanes);
-}
-
-SIMD_INLINE vf load_outputs(const float *y, size_t outputs)
-{
-    return outputs >= VL ? vf_load(y) : vf_load_tail(y, outputs);
-}
-
-SIMD_INLINE void store_outputs(float *y, vf a, size_t outputs)
-{
-    if (outputs >= VL)
-        vf_store(y, a);
-    else
-        vf_store_tail(y, a, outputs);
-}
-
 /* ---- few rows ---- */
 
 /* Groups whose quants fill a vector. */
@@ -165,8 +124,8 @@ SIMD_INLINE void dot_groups(vi sum[4], const four_rows *w, const packed_row *x, 
 }
 
 /* y += n <= VL groups from g on of four outputs times those of the row. */
-SIMD_INLINE v4 dot_4(v4 y, const four_rows *w, const packed_row *x, size_t g, const size_t n,
-                     plim_dtype format)
+SIMD_INLINE v4 add_groups(v4 y, const four_rows *w, const packed_row *x, size_t g, const size_t n,
+                          plim_dtype format)
 {
     const bool biased = format == PLIM_Q4 || BIASED_8;
     const size_t step = step_groups(format);
@@ -182,7 +141,7 @@ SIMD_INLINE v4 dot_4(v4 y, const four_rows *w, const packed_row *x, size_t g, co
         scale[j] = vf_deal(scale[j], step);
         simd_prefetch(from + g * sizeof(uint16_t) + w->scale_row_bytes);
     }
-    vf_transpose_quarters(scale);
+    vf_transpose_within(scale);
     dot_groups(sum, w, x, g, n, format);
     vf factor[4], value[4];
 #pragma GCC unroll 4
@@ -232,9 +191,9 @@ SIMD_INLINE void few_rows(const plim_product *p, plim_dtype format)
             v4 sum = v4_load(y);
             size_t g = 0;
             for (; g + VL <= groups; g += VL)
-                sum = dot_4(sum, &w, &x, g, VL, format);
+                sum = add_groups(sum, &w, &x, g, VL, format);
             if (g < groups)
-                sum = dot_4(sum, &w, &x, g, groups - g, format);
+                sum = add_groups(sum, &w, &x, g, groups - g, format);
             v4_store(y, sum);
             for (size_t j = 0; j < 4 && o + j * quarter < p->outputs; j++)
                 to[j * quarter] = y[j];
@@ -243,6 +202,47 @@ SIMD_INLINE void few_rows(const plim_product *p, plim_dtype format)
 }
 
 /* ---- many rows ---- */
+
+/* VL rows of a weight side by side; beyond the last, that one again. */
+typedef struct weight_rows {
+    const char *w[VL], *scales[VL];
+} weight_rows;
+
+SIMD_INLINE void find_rows(weight_rows *out, const plim_product *p, size_t o)
+{
+    for (size_t j = 0; j < VL; j++) {
+        size_t row = smaller(o + j, p->outputs - 1);
+        out->w[j] = (const char *)p->w + row * p->w_row_bytes;
+        out->scales[j] = (const char *)p->scales + row * p->scale_row_bytes;
+    }
+}
+
+/* scale[i] = that of group g + i of all VL rows, for n groups; 0 beyond. */
+SIMD_INLINE void load_scales(vf scale[VL], const weight_rows *from, size_t g, size_t n)
+{
+    vi lanes[VL];
+#pragma GCC unroll 16
+    for (int j = 0; j < VL; j++) {
+        vf s = n >= VL ? vf_widen(from->scales[j], g, PLIM_F16)
+                       : vf_widen_tail(from->scales[j], g, n, PLIM_F16);
+        memcpy(&lanes[j], &s, sizeof s);
+    }
+    vi_transpose(lanes);
+    memcpy(scale, lanes, sizeof lanes);
+}
+
+SIMD_INLINE vf load_outputs(const float *y, size_t outputs)
+{
+    return outputs >= VL ? vf_load(y) : vf_load_tail(y, outputs);
+}
+
+SIMD_INLINE void store_outputs(float *y, vf a, size_t outputs)
+{
+    if (outputs >= VL)
+        vf_store(y, a);
+    else
+        vf_store_tail(y, a, outputs);
+}
 
 typedef struct panel {
     uint8_t w[BLOCK_GROUPS][QUADS][PANEL_OUTPUTS][4];

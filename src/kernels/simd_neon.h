@@ -189,9 +189,4 @@ SIMD_INLINE void simd_prefetch(const void *p)
     __builtin_prefetch(p, 0, 3);
 }
 
-SIMD_INLINE void simd_prefetch_l2(const void *p)
-{
-    __builtin_prefetch(p, 0, 2);
-}
-
 #endif

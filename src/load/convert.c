@@ -100,8 +100,7 @@ static plim_status choose_group(plim_conversion *c, plim_convert_entry *e, plim_
         slot == PLIM_NO_SLOT ? PLIM_AUTO : group_type(c, &c->job->skeleton->slots[slot], t);
     if (type == PLIM_AUTO)
         return PLIM_OK;
-    size_t bytes = strlen(t->name);
-    if (!casts(t->dtype) || bytes < 7 || strcmp(t->name + bytes - 7, ".weight") != 0)
+    if (!casts(t->dtype) || !plim_ends_with(t->name, ".weight"))
         return plim_fail_at(err, PLIM_E_UNSUP, where_of(c, t), "type %s cannot be quantised",
                             t->dtype_name ? t->dtype_name : plim_dtype_name(t->dtype));
     e->dtype = type;
@@ -323,7 +322,7 @@ static plim_status prepare(plim_conversion *c, plim_error *err)
     assign_shards(c);
     assign_offsets(c);
     c->source = plim_new(job->alloc, 1, PLIM_CONVERT_PIECE, err);
-    c->result = plim_new(job->alloc, PLIM_CONVERT_FLOATS, sizeof(float), err);
+    c->result = plim_new(job->alloc, PLIM_CONVERT_ELEMENTS, sizeof(float), err);
     return c->source && c->result ? PLIM_OK : err->code;
 }
 

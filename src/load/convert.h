@@ -2,8 +2,8 @@
  *
  * A checkpoint written anew in another type, as a Hugging Face folder: every tensor read once, in
  * pieces, cast or quantised, and written.  Invariants:
- *  1. Memory is PLIM_CONVERT_BYTES and what is kept per tensor (about 60 bytes), whatever the sizes
- *     of the tensors and of the checkpoint; and config.json.
+ *  1. Memory is 3 MiB (a piece before and after) and what is kept per tensor (about 60 bytes),
+ * whatever the sizes of the tensors and of the checkpoint; and config.json.
  *  2. The folder appears whole or not at all. */
 #ifndef PLIM_LOAD_CONVERT_H
 #define PLIM_LOAD_CONVERT_H
@@ -13,9 +13,6 @@
 #include "kernels/kernels.h"
 #include "model/config.h"
 #include "model/skeleton.h"
-
-/* Of pieces of tensors, before and after; and of files that are copied. */
-#define PLIM_CONVERT_BYTES ((size_t)5 << 20)
 
 /* The config.json that is converted: read once, and watched from then on. */
 typedef struct plim_convert_source {

@@ -27,8 +27,8 @@ typedef struct plim_conversion {
     char *source, *result; /* one piece: as stored, as written */
 } plim_conversion;
 
-#define PLIM_CONVERT_PIECE  ((size_t)1 << 20)        /* bytes, as stored */
-#define PLIM_CONVERT_FLOATS (PLIM_CONVERT_PIECE / 2) /* elements of a piece at most */
+#define PLIM_CONVERT_PIECE    ((size_t)1 << 20)        /* bytes, as stored */
+#define PLIM_CONVERT_ELEMENTS (PLIM_CONVERT_PIECE / 2) /* elements of a piece at most */
 
 /* A tensor of a safetensors header. */
 typedef struct plim_convert_part {

@@ -14,19 +14,6 @@
 
 /* ---- the bytes of a tensor ---- */
 
-/* A piece of a tensor on its way: one row of an extent. */
-typedef struct job {
-    plim_pour pour;
-    plim_pour_piece piece;
-} job;
-
-static void pour_task(void *arg, unsigned task, unsigned worker)
-{
-    const job *j = arg;
-    (void)worker;
-    (void)plim_pour_task(&j->pour, &j->piece, task);
-}
-
 static plim_status read_piece(const plim_conversion *c, const plim_stored *t, uint64_t skip,
                               size_t bytes, plim_error *err)
 {
@@ -58,10 +45,10 @@ static plim_status put_piece(plim_conversion *c, const plim_convert_entry *e, pl
     bool groups = pour.change == PLIM_CHANGE_QUANTISE, same = pour.change == PLIM_CHANGE_NONE;
     uint64_t at = data + e->offset[PART_WEIGHT] + bytes_of(pour.to, first);
     size_t bytes = (size_t)bytes_of(pour.to, count);
-    pour.cols = count;
-    job j = {pour, {c->source, 0, count}};
-    if (!same)
-        plim_pool_run(c->job->pool, plim_pour_tasks(&j.pour, &j.piece), pour_task, &j);
+    plim_pour_piece piece = {c->source, 0, count};
+    pour.cols = count; /* as one row: its scales lie behind its quants */
+    if (!same)         /* of weights nothing is lost */
+        (void)plim_pour_by_pool(&pour, &piece, c->job->pool);
     plim_status status = write_at(c, w, at, same ? c->source : c->result, bytes, err);
     if (status || !groups)
         return status;
@@ -99,8 +86,8 @@ plim_status plim_convert_tensor(plim_conversion *c, const plim_convert_entry *e,
             "type %s cannot be turned into %s", plim_dtype_name(t->dtype), plim_dtype_name(target));
     /* Whole groups and whole bytes, whatever the type; all elements fill whole bytes. */
     size_t bits = plim_dtypes[t->dtype].bits, step = PLIM_CONVERT_PIECE * 8 / bits / 64 * 64;
-    if (step > PLIM_CONVERT_FLOATS)
-        step = PLIM_CONVERT_FLOATS;
+    if (step > PLIM_CONVERT_ELEMENTS)
+        step = PLIM_CONVERT_ELEMENTS;
     uint64_t elements = t->bytes * 8 / bits;
     plim_status status = PLIM_OK;
     for (uint64_t done = 0, n; !status && done < elements; done += n) {

@@ -124,10 +124,10 @@ static const void *memory_of(const plim_weights *w, const plim_extent_place *e)
     return (const char *)w->regions[e->run].base + e->offset;
 }
 
-/* The extent's scales and strides, of the `rows` rows that are in memory; `data` begins with its row
- * `skip`, and so do `scales`, which are NULL where they lie behind the quants. */
-static void set_strides(const plim_load_plan *plan, const plim_placement *p,
-                        uint64_t rows, const plim_weight *weight, uint64_t skip, plim_extent *out)
+/* The extent's scales and strides, of the `rows` rows that are in memory; `data` begins with its
+ * row `skip`, and so do `scales`, which are NULL where they lie behind the quants. */
+static void set_strides(const plim_load_plan *plan, const plim_placement *p, uint64_t rows,
+                        const plim_weight *weight, uint64_t skip, plim_extent *out)
 {
     bool turn = p->change == PLIM_CHANGE_TURN;
     const plim_placement *scales = p->scales == PLIM_NO_SLOT ? NULL : &plan->placements[p->scales];

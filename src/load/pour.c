@@ -4,9 +4,11 @@
  * KiB of stack: the first-level cache of whoever pours. */
 #include "load/pour.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define TASK_ELEMENTS ((uint64_t)1 << 16)   /* a multiple of PLIM_GROUP */
+#define GROUP_TASK    (TASK_ELEMENTS / 4)   /* of what is quantised, which takes longer */
 #define BUFFER        1024u                 /* f32 */
 #define BLOCK         (BUFFER / PLIM_GROUP) /* outputs that are turned together */
 
@@ -125,9 +127,15 @@ static void turn(const plim_pour *p, const plim_pour_piece *piece, unsigned task
     }
 }
 
+/* Elements of a task of what is not turned. */
+static uint64_t elements_of_task(const plim_pour *p)
+{
+    return p->change == PLIM_CHANGE_QUANTISE ? GROUP_TASK : TASK_ELEMENTS;
+}
+
 unsigned plim_pour_tasks(const plim_pour *p, const plim_pour_piece *piece)
 {
-    uint64_t whole = piece->count, each = TASK_ELEMENTS;
+    uint64_t whole = piece->count, each = elements_of_task(p);
     if (p->change == PLIM_CHANGE_TURN) {
         whole = p->cols;
         each = outputs_of_task(piece->count / p->cols);
@@ -188,13 +196,14 @@ plim_status plim_pour_explain(const plim_pour *p, const plim_pour_piece *piece,
 
 bool plim_pour_task(const plim_pour *p, const plim_pour_piece *piece, unsigned task)
 {
-    uint64_t skip = task * TASK_ELEMENTS, first = piece->first + skip, n = piece->count - skip;
+    uint64_t each = elements_of_task(p), skip = task * each;
+    uint64_t first = piece->first + skip, n = piece->count - skip;
     const char *src = (const char *)piece->src + stored_bytes(p, skip);
     if (p->change == PLIM_CHANGE_TURN) {
         turn(p, piece, task);
         return true;
     }
-    n = n < TASK_ELEMENTS ? n : TASK_ELEMENTS;
+    n = n < each ? n : each;
     if (p->change == PLIM_CHANGE_QUANTISE)
         quantise(p, src, first, n);
     else if (p->change == PLIM_CHANGE_CAST)
@@ -202,6 +211,30 @@ bool plim_pour_task(const plim_pour *p, const plim_pour_piece *piece, unsigned t
     else
         memcpy(p->dst + plim_dtype_bytes(p->to, first), src, (size_t)plim_dtype_bytes(p->to, n));
     return first_lost(p, src, n) == n;
+}
+
+typedef struct pool_job {
+    const plim_pour *pour;
+    const plim_pour_piece *piece;
+    atomic_bool lost; /* a scale */
+} pool_job;
+
+static void pool_task(void *arg, unsigned task, unsigned worker)
+{
+    pool_job *job = arg;
+    (void)worker;
+    if (!plim_pour_task(job->pour, job->piece, task))
+        job->lost = true;
+}
+
+bool plim_pour_by_pool(const plim_pour *p, const plim_pour_piece *piece, plim_pool *pool)
+{
+    unsigned tasks = plim_pour_tasks(p, piece);
+    pool_job job = {.pour = p, .piece = piece};
+    if (tasks == 1)
+        return plim_pour_task(p, piece, 0);
+    plim_pool_run(pool, tasks, pool_task, &job);
+    return !job.lost;
 }
 
 bool plim_pour_all(const plim_pour *p, const plim_pour_piece *piece)

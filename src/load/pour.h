@@ -5,6 +5,7 @@
 #ifndef PLIM_LOAD_POUR_H
 #define PLIM_LOAD_POUR_H
 
+#include "base/pool.h"
 #include "kernels/kernels.h"
 #include "plan/plan.h"
 
@@ -37,6 +38,9 @@ unsigned plim_pour_tasks(const plim_pour *pour, const plim_pour_piece *piece);
 /* False where f16 can't hold a scale that is cast: then plim_pour_explain says why.  Scales that
  * are stored as f16 are used as they are, and not looked at. */
 bool plim_pour_task(const plim_pour *pour, const plim_pour_piece *piece, unsigned task);
+
+/* All of them on the pool's threads; the same. */
+bool plim_pour_by_pool(const plim_pour *pour, const plim_pour_piece *piece, plim_pool *pool);
 
 /* All of them, one after the other; the same. */
 bool plim_pour_all(const plim_pour *pour, const plim_pour_piece *piece);

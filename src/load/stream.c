@@ -255,33 +255,16 @@ static plim_status drain(plim_stream *s, unsigned limit, const atomic_bool *canc
 
 /* ---- the run type ---- */
 
-typedef struct pouring {
-    plim_pour pour;
-    plim_pour_piece piece;
-    atomic_bool lost; /* a scale */
-} pouring;
-
-static void pour_task(void *arg, unsigned task, unsigned worker)
-{
-    (void)worker;
-    pouring *c = arg;
-    if (!plim_pour_task(&c->pour, &c->piece, task))
-        c->lost = true;
-}
-
 /* `rows` stored rows of a placement, in its type, to dst. */
 static plim_status convert(const plim_stream *s, const plim_placement *p, void *dst,
                            const void *src, uint64_t rows, plim_error *err)
 {
     const plim_stored *t = &s->job.stored->tensors[p->stored];
-    pouring c = {.pour = plim_pour_of(s->job.kernels, p, t, rows, dst)};
-    c.piece = (plim_pour_piece){src, 0, rows * c.pour.cols};
-    unsigned tasks = plim_pour_tasks(&c.pour, &c.piece);
-    if (tasks == 1)
-        pour_task(&c, 0, 0);
-    else
-        plim_pool_run(s->job.pool, tasks, pour_task, &c);
-    return c.lost ? plim_pour_explain(&c.pour, &c.piece, s->job.stored, t, err) : PLIM_OK;
+    plim_pour pour = plim_pour_of(s->job.kernels, p, t, rows, dst);
+    plim_pour_piece piece = {src, 0, rows * pour.cols};
+    if (plim_pour_by_pool(&pour, &piece, s->job.pool))
+        return PLIM_OK;
+    return plim_pour_explain(&pour, &piece, s->job.stored, t, err);
 }
 
 /* What was read of `rows` rows, in place or in the run type at `cast`: elements and scales are

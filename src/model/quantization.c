@@ -75,9 +75,9 @@ static void check_compressed(plim_quantization *q, const plim_config *config)
         refuse(q, "compressed-tensors of format '%.40s'", words_of(format));
     for (size_t i = 0; i < config->count; i++) {
         const plim_config_value *v = &config->values[i];
-        if (!strncmp(v->path, GROUPS, strlen(GROUPS)))
+        if (plim_begins_with(v->path, GROUPS))
             check_group(q, v);
-        if (!strncmp(v->path, ROOT ".transform_config.", strlen(ROOT ".transform_config.")))
+        if (plim_begins_with(v->path, ROOT ".transform_config."))
             refuse(q, "compressed-tensors with a transform_config");
     }
     if (plim_config_find(config, ROOT ".kv_cache_scheme"))

@@ -79,17 +79,16 @@ bool plim_kv_bytes(const plim_spec *spec, const plim_session_size *size, uint64_
 /* Where the buffers of one pass lie in one region, in f32 elements from its start. */
 typedef struct plim_scratch_layout {
     uint64_t x, h, qkv, attn, up, gate, cos, sin, vec, vec2, head, logits; /* offsets */
-    uint64_t pack;       /* plim_pack_bytes of inputs as wide as the hidden size or the heads */
-    uint64_t pack_inner; /* of inputs as wide as the MLP: lies on what is not in use then */
-    uint64_t wide;       /* rows of groups as floats: [widen][PLIM_WIDE_ROWS][wide_inputs] */
-    uint64_t wide_inputs;
-    uint64_t parts; /* of attention: [kv_heads][spans][part_rows][group][head_dim + 2] */
-    uint64_t total; /* elements */
+    uint64_t pack;        /* plim_pack_bytes of inputs as wide as the hidden size or the heads */
+    uint64_t pack_inner;  /* of inputs as wide as the MLP: lies on what is not in use then */
+    uint64_t wide;        /* rows of groups as floats: [widen][PLIM_WIDE_ROWS][wide_inputs] */
+    uint64_t wide_inputs; /* the most that a matrix has */
+    uint64_t parts;       /* of attention: [kv_heads][spans][part_rows][group][head_dim + 2] */
+    uint64_t total;       /* elements */
     uint32_t logit_rows, part_rows, spans; /* part_rows: 0 where a context is one span */
 } plim_scratch_layout;
 
 #define PLIM_LOGIT_ROWS 4u
-#define PLIM_WIDE_ROWS  24u
 /* Passes of so many rows and fewer are cut into spans of positions. */
 #define PLIM_PART_ROWS 4u
 

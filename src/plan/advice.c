@@ -187,7 +187,12 @@ static plim_status advise_refused(adviser *a, const plim_plan_options *options)
     o.torch_dtype = PLIM_BF16;
     if (!status && a->skeleton->family && a->plan->dtype == PLIM_F32)
         status = try_option(a, &o, "--dtype bfloat16");
-    if (!status && a->skeleton->family && !plim_dtypes[a->plan->dtype].group)
+    bool floats = a->skeleton->family && !plim_dtypes[a->plan->dtype].group;
+    o = *options;
+    o.torch_dtype = PLIM_AUTO;
+    if (!status && floats && plim_skeleton_packed(a->skeleton) != PLIM_AUTO)
+        status = try_option(a, &o, "--dtype auto");
+    else if (!status && floats)
         status = try_groups(a, options);
     o = *options;
     o.kv_dtype = PLIM_F16;

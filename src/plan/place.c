@@ -23,7 +23,7 @@ static bool is_group_type(plim_dtype dtype)
 }
 
 /* What is stored as groups stays that.  Asked for floats, products are those of floats, as
- * Transformers computes them; other groups want the weights that these were made of. */
+ * Transformers computes them in float32; other groups want the weights that these were made of. */
 static plim_status choose_packed(plim_load_plan *plan, plim_dtype packed, plim_dtype asked,
                                  plim_error *err)
 {

@@ -7,6 +7,7 @@
 /* Handles, rows and tables beside the large buffers: of a session, and of each tensor. */
 #define SESSION_BYTES (64u << 10)
 #define SLOT_BYTES    256u
+#define WIDENED_COST  2u /* of groups that become floats first, beside what they take as groups */
 #define STACK_BYTES   (320u << 10) /* of a thread that loads, its guard included */
 
 static uint64_t whole_pages(uint64_t bytes, uint64_t page)
@@ -183,14 +184,14 @@ static double token_seconds(const plim_load_plan *plan, const plim_skeleton *k,
             continue;
         bool in_out = role != PLIM_ROLE_HEAD && k->spec.layout == PLIM_IN_OUT;
         bool widened = plan->session.widen && plim_dtypes[p->dtype].group;
-        double speed = product_speed(s, widened ? PLIM_F32 : p->dtype, in_out);
+        double speed = product_speed(s, p->dtype, in_out);
         if (speed <= 0)
             return 0;
         uint64_t bytes = p->bytes;
         if (p->scales != PLIM_NO_SLOT)
             bytes += plan->placements[p->scales].bytes;
         if (widened)
-            bytes = bytes / plim_dtypes[p->dtype].group_bytes * PLIM_GROUP * sizeof(float);
+            bytes *= WIDENED_COST;
         compute += (double)bytes / speed;
     }
     double kv_speed = s->product_out_in[product_index(plan->session.kv_dtype)];

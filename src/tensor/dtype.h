@@ -27,7 +27,7 @@ static inline uint64_t plim_dtype_bytes(plim_dtype dtype, uint64_t n)
     return row->group ? n / row->group * row->group_bytes : n * row->bits / 8;
 }
 
-/* The same of the quants of a group format alone: each group is followed by an f16 scale. */
+/* The same of the quants of a group format alone: each group has an f16 scale besides. */
 static inline uint64_t plim_dtype_quant_bytes(plim_dtype dtype, uint64_t n)
 {
     const plim_dtype_row *row = &plim_dtypes[dtype];

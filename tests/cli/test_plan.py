@@ -64,7 +64,16 @@ class Plan(Case):
         whole = self.run_program("run", out, *prompt)
         self.assertEqual(whole.code, 0, whole.err)
         self.assertEqual(self.run_program("run", out, *prompt, "--device-map", "disk").out, whole.out)
-        self.assertIn("int4 already", self.fails(1, "UNSUP", "load", out, "--dtype", "bfloat16")["message"])
+        self.assertIn("int4 already", self.fails(1, "UNSUP", "load", out, "--dtype", "int8")["message"])
+        # asked for in floats: quants stay, and where that is too much, so much is said
+        place = [out, "--context", "64", "--device-map", "cpu"]
+        need = self.run_program("plan", *place, "--json").json["memory"]["predicted_peak"]
+        floats = self.run_program("plan", *place, "--json", "--dtype", "float32").json
+        types = {t["name"]: t["dtype"] for t in floats["tensors"]}
+        self.assertEqual((types["model.layers.1.mlp.up_proj.weight"], types["model.embed_tokens.weight"]), ("int4", "F32"))
+        line = (need + floats["memory"]["predicted_peak"]) // 2
+        error = self.fails(3, "BUDGET", "load", *place, "--dtype", "float32", "--memory", str(line))
+        self.assertIn("--dtype auto", error["message"])
 
     def test_the_line_holds(self):
         """Whatever fits stays below its line; what does not is refused before anything is loaded."""

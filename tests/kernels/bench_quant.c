@@ -44,6 +44,7 @@ typedef struct bench {
 static void bench_product(const bench *b, plim_dtype format, size_t rows)
 {
     size_t row_bytes = plim_dtype_bytes(format, INPUTS);
+    size_t quant_bytes = plim_dtype_quant_bytes(format, INPUTS);
     size_t outputs = rows < 8 ? ((size_t)6 << 20) / row_bytes : MANY_OUTPUTS, at = 0;
     size_t bytes = outputs * row_bytes, whole = bytes / PLIM_PEAK_BLOCK * PLIM_PEAK_BLOCK;
     double speed[ROUNDS], share[ROUNDS], packing[ROUNDS];
@@ -54,10 +55,10 @@ static void bench_product(const bench *b, plim_dtype format, size_t rows)
                           .packed = b->packed,
                           .packed_inputs = INPUTS,
                           .w = b->memory + at,
-                          .scales = b->memory + at + row_bytes - INPUTS / PLIM_GROUP * 2,
+                          .scales = b->memory + at + outputs * quant_bytes,
                           .y_stride = outputs,
-                          .w_row_bytes = row_bytes,
-                          .scale_row_bytes = row_bytes,
+                          .w_row_bytes = quant_bytes,
+                          .scale_row_bytes = row_bytes - quant_bytes,
                           .rows = rows,
                           .outputs = outputs,
                           .inputs = INPUTS};
