@@ -22,7 +22,7 @@ typedef enum option_kind {
     KIND_KV_DTYPE,
     KIND_READER,
     KIND_COUNTS, /* cli_counts: whole numbers between commas */
-    KIND_IDS /* cli_ids */
+    KIND_IDS     /* cli_ids */
 } option_kind;
 
 typedef struct option_row {

@@ -225,7 +225,8 @@ static void print_stream(const plim_model *model)
     char used[24];
     plim_model_stream_info(model, &info);
     if (info.passes > 0 && info.used_bytes > 0)
-        fprintf(stderr, "        %" PRIu64 " passes read %s of weights and waited %.3f s for them\n",
+        fprintf(stderr,
+                "        %" PRIu64 " passes read %s of weights and waited %.3f s for them\n",
                 info.passes, text_of_bytes(used, sizeof used, info.used_bytes), info.wait_seconds);
 }
 
