@@ -4,6 +4,7 @@
 #ifndef PLIM_TESTS_TEMP_H
 #define PLIM_TESTS_TEMP_H
 
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,20 @@ static inline void temp_close(const temp_folder *t)
     snprintf(command, sizeof command, "rm -rf '%s'", t->path);
     if (system(command) != 0)
         abort();
+}
+
+/* How many files and folders are in a folder, or descriptors in /proc/self/fd (its own included).
+ */
+static inline size_t temp_entries(const char *path)
+{
+    size_t n = 0;
+    DIR *dir = opendir(path);
+    if (!dir)
+        abort();
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n - 2; /* . and .. */
 }
 
 /* The path of a file in the folder; valid until the next but three calls. */

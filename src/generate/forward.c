@@ -502,15 +502,13 @@ static work begin(const plim_pass *pass)
     const plim_spec *s = pass->engine->spec;
     const plim_scratch_layout *l = &pass->scratch->layout;
     float *base = pass->scratch->region.base;
-    assert(!pass->scratch->widen ||
-           pass->scratch->widen >= plim_pool_threads(pass->engine->pool)); /* each has its rows */
+    assert(!l->widen || l->widen >= plim_pool_threads(pass->engine->pool)); /* each has its rows */
     work w = {.pass = pass,
               .spec = s,
               .kernels = pass->engine->kernels,
               .source = pass->engine->source,
               .multiplier = {pass->engine->pool, pass->engine->kernels, pass->engine->source,
-                             pass->cancel, pass->scratch->widen ? base + l->wide : NULL,
-                             l->wide_inputs},
+                             pass->cancel, l->widen ? base + l->wide : NULL, l->wide_inputs},
               .rows = pass->rows,
               .n = pass->count,
               .q_width = (size_t)s->heads * s->head_dim,

@@ -32,7 +32,6 @@ void plim_state_close(plim_state *state, plim_ledger *ledger);
 typedef struct plim_scratch {
     plim_region region;
     plim_scratch_layout layout;
-    uint32_t widen; /* as in plim_session_size */
 } plim_scratch;
 
 plim_status plim_scratch_open(plim_scratch *out, plim_ledger *ledger, const plim_spec *spec,

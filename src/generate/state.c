@@ -32,7 +32,7 @@ void plim_state_close(plim_state *state, plim_ledger *ledger)
 plim_status plim_scratch_open(plim_scratch *out, plim_ledger *ledger, const plim_spec *spec,
                               const plim_session_size *size, plim_error *err)
 {
-    *out = (plim_scratch){.widen = size->widen};
+    *out = (plim_scratch){0};
     if (!plim_scratch_plan(spec, size, &out->layout) ||
         out->layout.total > INT64_MAX / sizeof(float))
         return too_large(err);

@@ -17,6 +17,8 @@
 
 #include <stdbool.h>
 
+#include "kernels/lines.h"
+
 enum {
     BLOCK_COLUMNS = 1024, /* a panel of it is 24 KiB of L1 */
     PASS_ROWS = 128,      /* a block of so many rows is 512 KiB: half of an L2 */
@@ -26,15 +28,8 @@ enum {
         256, /* the same for [in, out]: fewer columns, so that panels serve more rows */
     WIDE_COLUMNS = 512,
     PANEL_WIDTH = 48, /* outputs of a panel of [in, out] */
-    WIDE_WIDTH = WIDE_VECTORS * VL,
-    LINE_BYTES = 64,
-    AHEAD_BYTES = 2048
+    WIDE_WIDTH = WIDE_VECTORS * VL
 };
-
-SIMD_INLINE size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 SIMD_INLINE size_t round_up(size_t n, size_t unit)
 {

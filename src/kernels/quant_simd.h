@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "kernels/lines.h"
 #include "kernels/quant_rows.h"
 
 enum {
@@ -21,15 +22,8 @@ enum {
     BLOCK_GROUPS = 16, /* of a panel: 16 KiB with 32 outputs */
     QUADS = GROUP / 4,
     FEW_ROWS_MOST = 3, /* beyond, a panel pays */
-    QUARTERS = VL / 4,
-    LINE_BYTES = 64,
-    AHEAD_BYTES = 2048
+    QUARTERS = VL / 4
 };
-
-SIMD_INLINE size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Bytes of a group's quants. */
 SIMD_INLINE size_t group_bytes(plim_dtype format)
@@ -231,11 +225,6 @@ SIMD_INLINE void load_scales(vf scale[VL], const weight_rows *from, size_t g, si
     memcpy(scale, lanes, sizeof lanes);
 }
 
-SIMD_INLINE vf load_outputs(const float *y, size_t outputs)
-{
-    return outputs >= VL ? vf_load(y) : vf_load_tail(y, outputs);
-}
-
 SIMD_INLINE void store_outputs(float *y, vf a, size_t outputs)
 {
     if (outputs >= VL)
@@ -313,8 +302,8 @@ SIMD_INLINE void tile(const plim_product *p, const panel *w, size_t r, size_t o,
         x[i] = row_of(p, r + (size_t)i);
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++)
-            y[i][v] = load_outputs(p->y + (r + (size_t)i) * p->y_stride + o + (size_t)v * VL,
-                                   p->outputs - o - (size_t)v * VL);
+            y[i][v] = load_lanes(p->y + (r + (size_t)i) * p->y_stride + o + (size_t)v * VL,
+                                 p->outputs - o - (size_t)v * VL);
     }
     for (size_t k = 0; k < n; k++) {
         vi sum[ROW_TILE][PANEL_VECTORS];

@@ -257,22 +257,22 @@ bool plim_scratch_plan(const plim_spec *spec, const plim_session_size *size,
     out->logit_rows = rows < PLIM_LOGIT_ROWS ? (uint32_t)rows : PLIM_LOGIT_ROWS;
     out->spans = (size->context + PLIM_SPAN - 1) / PLIM_SPAN;
     out->part_rows = out->spans < 2 ? 0 : rows < PLIM_PART_ROWS ? (uint32_t)rows : PLIM_PART_ROWS;
+    out->widen = size->widen;
     out->wide_inputs = wide > spec->inner ? wide : spec->inner;
     uint64_t part = (uint64_t)spec->heads * (spec->head_dim + 2); /* < 2^43 */
-    bool ok =
-        place(&cursor, rows, spec->hidden, &out->x) &&
-        place(&cursor, rows, spec->hidden, &out->h) &&
-        place(&cursor, rows, q + 2 * kv, &out->qkv) && place(&cursor, rows, q, &out->attn) &&
-        place_packed(&cursor, rows, spec->inner, &out->up) &&
-        place_packed(&cursor, rows, spec->inner, &out->gate) &&
-        place_packed(&cursor, rows, wide, &out->pack) &&
-        place(&cursor, rows, spec->rope.half, &out->cos) &&
-        place(&cursor, rows, spec->rope.half, &out->sin) && place(&cursor, 1, vec, &out->vec) &&
-        place(&cursor, 1, vec, &out->vec2) &&
-        place(&cursor, out->logit_rows, spec->hidden, &out->head) &&
-        place(&cursor, out->logit_rows, spec->vocab, &out->logits) &&
-        place(&cursor, (uint64_t)size->widen * PLIM_WIDE_ROWS, out->wide_inputs, &out->wide) &&
-        place(&cursor, (uint64_t)out->spans * out->part_rows, part, &out->parts);
+    bool ok = place(&cursor, rows, spec->hidden, &out->x) &&
+              place(&cursor, rows, spec->hidden, &out->h) &&
+              place(&cursor, rows, q + 2 * kv, &out->qkv) && place(&cursor, rows, q, &out->attn) &&
+              place_packed(&cursor, rows, spec->inner, &out->up) &&
+              place_packed(&cursor, rows, spec->inner, &out->gate) &&
+              place_packed(&cursor, rows, wide, &out->pack) &&
+              place(&cursor, rows, spec->rope.half, &out->cos) &&
+              place(&cursor, rows, spec->rope.half, &out->sin) &&
+              place(&cursor, 1, vec, &out->vec) && place(&cursor, 1, vec, &out->vec2) &&
+              place(&cursor, out->logit_rows, spec->hidden, &out->head) &&
+              place(&cursor, out->logit_rows, spec->vocab, &out->logits) &&
+              place(&cursor, (uint64_t)out->widen * PLIM_WIDE_ROWS, out->wide_inputs, &out->wide) &&
+              place(&cursor, (uint64_t)out->spans * out->part_rows, part, &out->parts);
     out->total = cursor;
     /* down's input is the gate's buffer, or up's where there is no gate: the other is free */
     out->pack_inner = spec->gated ? out->up : out->gate;

@@ -83,6 +83,7 @@ typedef struct plim_scratch_layout {
     uint64_t pack_inner;  /* of inputs as wide as the MLP: lies on what is not in use then */
     uint64_t wide;        /* rows of groups as floats: [widen][PLIM_WIDE_ROWS][wide_inputs] */
     uint64_t wide_inputs; /* the most that a matrix has */
+    uint32_t widen;       /* as in plim_session_size */
     uint64_t parts;       /* of attention: [kv_heads][spans][part_rows][group][head_dim + 2] */
     uint64_t total;       /* elements */
     uint32_t logit_rows, part_rows, spans; /* part_rows: 0 where a context is one span */

@@ -4,19 +4,8 @@
  * (What is written is tests/cli/test_convert.py's affair.) */
 #include "api_test.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <unistd.h>
-
-static unsigned entries_of(const temp_folder *t)
-{
-    unsigned n = 0;
-    DIR *folder = opendir(t->path);
-    while (folder && readdir(folder))
-        n++;
-    closedir(folder);
-    return n - 2;
-}
 
 static plim_convert_options options_for(plim_dtype dtype)
 {
@@ -84,7 +73,7 @@ static void test_progress(void **state)
     w = (watcher){.stop = 1};
     assert_int_equal(plim_convert(c, SHAKESPEARE, temp_path(&t, "cut"), &o, &err),
                      PLIM_E_CANCELLED);
-    assert_int_equal(entries_of(&t), 1);
+    assert_int_equal(temp_entries(t.path), 1);
     plim_context_close(&c);
     temp_close(&t);
 }
@@ -136,7 +125,7 @@ static void test_config_changes(void **state)
                              PLIM_E_CHANGED);
             assert_int_equal(change.how, 0);
             assert_non_null(strstr(err.file, "config.json"));
-            assert_int_equal(entries_of(&t), 1);
+            assert_int_equal(temp_entries(t.path), 1);
             plim_context_close(&c);
             temp_close(&t);
         }
@@ -164,7 +153,7 @@ static void test_config_is_bad(void **state)
         assert_int_equal(plim_convert(c, model, temp_path(&t, "out"), &o, &err), rows[i].want);
         assert_string_equal(err.file, config);
     }
-    assert_int_equal(entries_of(&t), 1);
+    assert_int_equal(temp_entries(t.path), 1);
     plim_context_close(&c);
     temp_close(&t);
 }
@@ -210,7 +199,7 @@ static void test_race(void **state)
         char command[700];
         snprintf(command, sizeof command, "diff -r %s %s", out, temp_path(&t, "alone"));
         assert_int_equal(system(command), 0);
-        assert_int_equal(entries_of(&t), 2);
+        assert_int_equal(temp_entries(t.path), 2);
         plim_context_close(&c);
         temp_close(&t);
     }
@@ -257,7 +246,7 @@ static void test_line(void **state)
     ok(plim_context_open(&c, &context, &err), &err);
     plim_convert_options o = options_for(PLIM_I8);
     assert_int_equal(plim_convert(c, SHAKESPEARE, temp_path(&t, "out"), &o, &err), PLIM_E_BUDGET);
-    assert_int_equal(entries_of(&t), 0);
+    assert_int_equal(temp_entries(t.path), 0);
     plim_context_close(&c);
     temp_close(&t);
 }

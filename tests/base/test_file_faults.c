@@ -5,7 +5,6 @@
  */
 #include "base_test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "temp.h"
 
 static struct {
     bool on, shorten, interrupt;
@@ -91,17 +91,6 @@ int __wrap_rename(const char *from, const char *to)
     int result = hit() ? -1 : __real_rename(from, to);
     fault.interrupt = interrupt;
     return result;
-}
-
-static size_t entries(const char *path)
-{
-    size_t n = 0;
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
 }
 
 static const char text[] = "The Plimsoll line on a ship's hull shows how deep she may be loaded.";
@@ -197,13 +186,13 @@ static void each_call_fails(void **state)
         fault.with = with[w];
         for (int at = 1;; at++) {
             char *back = NULL;
-            size_t fds = entries("/proc/self/fd"), files = entries(folder);
+            size_t fds = temp_entries("/proc/self/fd"), files = temp_entries(folder);
             fault.fail_at = at;
             fault.calls = 0;
             fault.on = true;
             plim_status status = write_file(path, &err);
             fault.on = false;
-            assert_int_equal(entries("/proc/self/fd"), fds);
+            assert_int_equal(temp_entries("/proc/self/fd"), fds);
             if (fault.calls < at) {
                 assert_int_equal(status, PLIM_OK);
                 break;
@@ -223,19 +212,19 @@ static void each_call_fails(void **state)
                 plim_delete(plim_alloc_system(), back);
                 unlink(path);
             } else {
-                assert_int_equal(entries(folder), files);
+                assert_int_equal(temp_entries(folder), files);
             }
         }
         assert_int_equal(failures, 6); /* open, 2 writes, fsync, rename, fsync of the folder */
         for (int at = 1;; at++) {
             char *back = NULL;
-            size_t fds = entries("/proc/self/fd");
+            size_t fds = temp_entries("/proc/self/fd");
             fault.fail_at = at;
             fault.calls = 0;
             fault.on = true;
             plim_status status = read_file(path, &back, &err);
             fault.on = false;
-            assert_int_equal(entries("/proc/self/fd"), fds);
+            assert_int_equal(temp_entries("/proc/self/fd"), fds);
             if (fault.calls < at) {
                 assert_int_equal(status, PLIM_OK);
                 assert_string_equal(back, text);

@@ -4,7 +4,6 @@
  * each other, and a place that can't be taken is refused before anything is written. */
 #include "base_test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/folder.h"
+#include "temp.h"
 
 static bool no_renameat2;
 
@@ -50,17 +50,6 @@ static int remove_top(void **state)
     return system(command);
 }
 
-static size_t entries(const char *path)
-{
-    size_t n = 0;
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n - 2;
-}
-
 static void put(const plim_folder_place *place, const char *name, const char *text)
 {
     static plim_file_writer w;
@@ -83,7 +72,7 @@ static void appears_whole(void **state)
     plim_folder_place below;
     plim_error err;
     (void)state;
-    size_t fds = entries("/proc/self/fd");
+    size_t fds = temp_entries("/proc/self/fd");
     assert_int_equal(plim_folder_writer_open(&w, in("out//"), &err), PLIM_OK);
     assert_int_equal(strncmp(w.place.path, in("out.partial-"), strlen(in("out.partial-"))), 0);
     put(&w.place, "a", "text");
@@ -98,7 +87,7 @@ static void appears_whole(void **state)
     expect(in("out/a"), "text");
     expect(in("out/below/b"), "deeper");
     expect(in("out/below/c"), "deeper");
-    assert_int_equal(entries(top), 1);
+    assert_int_equal(temp_entries(top), 1);
 
     assert_int_equal(plim_folder_writer_open(&w, in("again"), &err), PLIM_OK);
     put(&w.place, "a", "text");
@@ -106,8 +95,8 @@ static void appears_whole(void **state)
     put(&below, "b", "deeper");
     plim_folder_place_close(&below);
     plim_folder_writer_discard(&w);
-    assert_int_equal(entries(top), 1);
-    assert_int_equal(entries("/proc/self/fd"), fds);
+    assert_int_equal(temp_entries(top), 1);
+    assert_int_equal(temp_entries("/proc/self/fd"), fds);
 }
 
 /* What stands under names that can be guessed, and links within the folder, are left alone. */
@@ -128,7 +117,7 @@ static void touches_nothing(void **state)
     assert_int_equal(plim_folder_writer_add(&w, "link", &below, &err), PLIM_E_IO);
     plim_folder_writer_discard(&w);
     expect(in("victim/file"), "mine");
-    assert_int_equal(entries(top), 2);
+    assert_int_equal(temp_entries(top), 2);
 
     /* renamed away, and a link in its place */
     assert_int_equal(plim_folder_writer_open(&w, in("out"), &err), PLIM_OK);
@@ -139,8 +128,8 @@ static void touches_nothing(void **state)
     expect(in("away/b"), "text");
     assert_int_equal(plim_folder_writer_commit(&w, &err), PLIM_E_CHANGED);
     assert_int_not_equal(access(in("out"), F_OK), 0);
-    assert_int_equal(entries(in("victim")), 1);
-    assert_int_equal(entries(in("away")), 0);
+    assert_int_equal(temp_entries(in("victim")), 1);
+    assert_int_equal(temp_entries(in("away")), 0);
     close(victim.fd);
 }
 
@@ -164,7 +153,7 @@ static void two_writers(void **state)
         assert_string_equal(err.file, in(out));
         strcat(out, "/a");
         expect(in(out), "two");
-        assert_int_equal(entries(top), (size_t)i + 1);
+        assert_int_equal(temp_entries(top), (size_t)i + 1);
     }
     /* nor does an empty folder of somebody else go */
     for (int i = 0; i < 2; i++) {
@@ -174,7 +163,7 @@ static void two_writers(void **state)
         assert_int_equal(plim_folder_writer_commit(&one, &err), PLIM_E_IO);
         assert_int_equal(rmdir(in("new")), 0);
     }
-    assert_int_equal(entries(top), 4);
+    assert_int_equal(temp_entries(top), 4);
 }
 
 static void places(void **state)
@@ -199,7 +188,7 @@ static void places(void **state)
     memset(longest, 'a', sizeof longest - 1);
     assert_int_equal(plim_folder_writer_open(&w, longest, &err), PLIM_E_LIMIT);
     plim_folder_writer_discard(&w);
-    assert_int_equal(entries(top), 4);
+    assert_int_equal(temp_entries(top), 4);
     assert_int_equal(plim_folder_writer_open(&w, in("e"), &err), PLIM_OK);
     assert_int_equal(plim_folder_writer_commit(&w, &err), PLIM_OK);
 }
