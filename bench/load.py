@@ -31,6 +31,8 @@ ARMS = {
     "plimsoll buffered, cast": ("cast", ["--reader", "buffered", "--dtype", "OTHER"]),
     "plimsoll auto, cast": ("cast", ["--reader", "auto", "--dtype", "OTHER"]),
     "Transformers, cast": ("cast", "transformers-cast"),
+    "plimsoll int8": ("quantised", ["--dtype", "int8"]),
+    "plimsoll int4": ("quantised", ["--dtype", "int4"]),
 }
 PEER_MODULES = {"safetensors-mapped": "safetensors", "safetensors-own": "safetensors", "transformers": "transformers",
                 "transformers-cast": "transformers", "fastsafetensors": "fastsafetensors",
