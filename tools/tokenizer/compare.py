@@ -1,84 +1,65 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Random texts through this tokenizer and through Hugging Face's: the first differences, and their number.
+"""Generated texts and lists of ids through this tokenizer and through Hugging Face's, live: ids with special tokens and
+without, offsets, decoding both ways, the streaming decoder.  Differences are sorted into classes, each with a text that
+was made as short as it can be, and with what the result would fit, as far as that can be told.
 
-usage: compare.py DRIVER FOLDER... [--texts N] [--seed S]
-DRIVER is the program tok_driver of the tests; FOLDER holds tokenizer.json, or vocab.json and merges.txt.
+usage: compare.py DRIVER FOLDER... [--texts N] [--seed S] [--synthetic] [--list FILE]
+DRIVER is the program tok_driver of the tests.  A FOLDER holds tokenizer.json, or vocab.json and merges.txt, or such
+folders.  Where a tokenizer_config.json lies beside it, Transformers' class is the reference if --transformers is given.
+--synthetic: the files of synthetic.py too (with --large its large ones), made in a temporary folder.
 """
 import argparse
 import json
 import os
-import random
 import subprocess
 import sys
+import tempfile
 import unicodedata
 
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.setdefault("RUST_BACKTRACE", "0")
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-ALPHABETS = [
-    "".join(map(chr, range(32, 127))),
-    " \t\n\r\u000b\u000c\u0085\u00a0\u1680\u2003\u2028\u2029\u202f\u3000\u180e\u200b\ufeff",
-    "'sStTrRvVmMlLdDeE\u017f\u2019 ",
-    "0123456789\u0661\u0663\u00b2\u00bd\u2166\uff11\u3007\U0001d7ce",
-    "éèüñçßÅøłŐ\u0301\u0300\u0323\u0327\u0328\u0345\u0308aeiouAEIOU",
-    "가각갂한국\u1100\u1161\u11a8\u1112\u1175\u11ab",
-    "中文漢字かなカナ\u3099\u309a龥一〇",
-    "नमस्ते\u094d\u0915\u093c\u0958কিো\u09be\u09c7",
-    "\U0001f468\u200d\U0001f469\U0001f467\U0001f1fa\U0001f1f8\ufe0f\U0001f636\U0001f32b\U0001f999",
-    "العربية ١٢٣ \u064b\u0650\u0651",
-    "ĠĊĉ▁Ã©âĢĶ<|endoftext|>",
-    "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~¡§«¶·»¿",
-]
-WORDS = ("the of and to in is you that it he was for on are as with his they I at be this have from or one had by "
-         "word but not what all were we when your can said there use an each which she do how their if will up other "
-         "about out many then them these so some her would make like him into time has look two more write go see "
-         "Number No way could People my than first water been call who oil its now find long down day did get come "
-         "made may part I'm you're we'll they've don't it's He'd cannot induces downsampling").split()
+from texts import ids_lists, texts
+
+FIELDS = ["error", "ids", "plain", "ids_with_offsets", "plain_with_offsets", "offsets", "id_offsets", "decoded",
+          "decoded_skip", "streamed", "streamed_skip"]
 
 
-def code_point(r):
-    while True:
-        c = r.choice([r.randrange(0x250), r.randrange(0x3000), r.randrange(0x10000), r.randrange(0x20000),
-                      r.randrange(0x110000)])
-        if not 0xD800 <= c < 0xE000:
-            return chr(c)
+class Quiet:
+    """The package tells of its panics on stderr; they are counted here."""
+
+    def __enter__(self):
+        sys.stderr.flush()
+        self.kept = os.dup(2)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+
+    def __exit__(self, *_):
+        os.dup2(self.kept, 2)
+        os.close(self.kept)
 
 
-def random_text(r, corpus, tokens):
-    kind = r.randrange(9)
-    n = r.choice([1, 2, 3, 5, 8, 13, 30, 80])
-    if kind == 0:
-        return "".join(r.choice(r.choice(ALPHABETS)) for _ in range(n))
-    if kind == 1:
-        alphabet = r.choice(ALPHABETS)
-        return "".join(r.choice(alphabet) for _ in range(n))
-    if kind == 2:
-        return r.choice(["", " "]) + " ".join(r.choice(WORDS) for _ in range(n))
-    if kind == 3:
-        at = r.randrange(len(corpus))
-        return corpus[at:at + r.randrange(400)]
-    if kind == 4:
-        return "".join(code_point(r) for _ in range(n))
-    if kind == 5:
-        return "".join(r.choice([r.choice(tokens), r.choice(tokens), " ", "\n", "a", r.choice(WORDS)])
-                       for _ in range(n // 2 + 1))
-    if kind == 6:
-        return r.choice(" \n\t\rab1=中-'") * r.randrange(1, 300) + r.choice(["", "x", " x", "\n"])
-    if kind == 7:
-        text = random_text(r, corpus, tokens)
-        return unicodedata.normalize(r.choice(["NFD", "NFC", "NFKD"]), text)
-    at = r.randrange(len(corpus))
-    text = list(corpus[at:at + 120])
-    for _ in range(6):
-        text.insert(r.randrange(len(text) + 1), r.choice([code_point(r), r.choice(r.choice(ALPHABETS)),
-                                                          r.choice(tokens)]))
-    return "".join(text)
+# ---- the reference --------------------------------------------------------------------------------------------------
+
+def plain(tokenizer):
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
-def open_folder(folder):
+def open_folder(folder, with_transformers=False):
     path = os.path.join(folder, "tokenizer.json")
+    config = os.path.join(folder, "tokenizer_config.json")
+    if with_transformers and os.path.exists(config):
+        import transformers
+        with open(config, encoding="utf-8") as f:
+            name = json.load(f).get("tokenizer_class", "PreTrainedTokenizerFast")
+        return plain(getattr(transformers, name).from_pretrained(folder).backend_tokenizer)
     if os.path.exists(path):
-        return Tokenizer.from_file(path)
+        return plain(Tokenizer.from_file(path))
     model = models.BPE.from_file(os.path.join(folder, "vocab.json"), os.path.join(folder, "merges.txt"))
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -87,63 +68,295 @@ def open_folder(folder):
     return tokenizer
 
 
+def byte_offsets(text, offsets):
+    at = [0]
+    for c in text:
+        at.append(at[-1] + len(c.encode("utf-8")))
+    return [at[min(x, len(text))] for pair in offsets for x in pair]
+
+
 def expected(tokenizer, item):
-    if isinstance(item, str):
-        ids = tokenizer.encode(item).ids
-        plain = tokenizer.encode(item, add_special_tokens=False).ids
-        out = {"ids": ids, "plain": plain}
-    else:
-        ids, out = item, {"ids": item}
-    out["decoded"] = tokenizer.decode(ids, skip_special_tokens=False)
-    out["decoded_skip"] = tokenizer.decode(ids, skip_special_tokens=True)
+    """None where the package itself raises or panics."""
+    try:
+        if isinstance(item, str):
+            full, bare = tokenizer.encode(item), tokenizer.encode(item, add_special_tokens=False)
+            ids = full.ids
+            out = {"ids": ids, "plain": bare.ids, "offsets": byte_offsets(item, bare.offsets),
+                   "id_offsets": byte_offsets(item, full.offsets)}
+        else:
+            ids, out = item, {"ids": item}
+        out["decoded"] = tokenizer.decode(ids, skip_special_tokens=False)
+        out["decoded_skip"] = tokenizer.decode(ids, skip_special_tokens=True)
+        return out
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None
+
+
+# ---- the program ----------------------------------------------------------------------------------------------------
+
+def ask(driver, folder, items):
+    """One answer per item; {"error": ...} where the program died at it."""
+    out = []
+    while len(out) < len(items):
+        lines = "".join(json.dumps(x) + "\n" for x in items[len(out):])
+        try:
+            done = subprocess.run([driver, folder], input=lines.encode(), capture_output=True, check=False, timeout=600)
+            code, text, said = done.returncode, done.stdout, done.stderr
+        except subprocess.TimeoutExpired as e:
+            code, text, said = "timeout", e.stdout or b"", b""
+        got = [json.loads(x) for x in text.decode().split("\n")[:-1]]
+        out += got
+        if len(out) >= len(items):
+            break
+        why = said.decode(errors="replace").strip().split("\n")
+        if code == 1 and not got:
+            return why[-1]  # it does not open
+        out.append({"error": f"the program ended ({code}): " + " ".join(why[:3])[:300]})
     return out
 
 
-def compare(driver, folder, count, seed):
-    r = random.Random(seed)
-    tokenizer = open_folder(folder)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    vocabulary = list(tokenizer.get_vocab(with_added_tokens=False))
-    added = [t.content for t in tokenizer.get_added_tokens_decoder().values()] or ["<s>"]
-    tokens = added * (1 + len(vocabulary) // len(added) // 8) + r.sample(vocabulary, min(len(vocabulary), 4000))
-    corpus = open(os.path.abspath(__file__), encoding="utf-8").read() * 2
-    size = tokenizer.get_vocab_size() + 40
-    items = []
-    for i in range(count):
-        if i % 4 == 3:
-            items.append([r.randrange(size) for _ in range(r.choice([1, 2, 3, 8, 30]))])
-        else:
-            items.append(random_text(r, corpus, tokens))
-    lines = "".join(json.dumps(x) + "\n" for x in items)
-    done = subprocess.run([driver, folder], input=lines.encode(), stdout=subprocess.PIPE, check=False)
-    have = done.stdout.decode().split("\n")[:-1]
-    if done.returncode or len(have) != len(items):
-        print(f"{folder}: the driver exited {done.returncode} after {len(have)} of {len(items)} lines: {have[-1:]}")
-        return 1
-    wrong = 0
-    for item, line in zip(items, have):
-        got, want = json.loads(line), expected(tokenizer, item)
-        if got != want:
-            wrong += 1
-            if wrong <= 5:
-                print("  item", json.dumps(item)[:300])
-                for key in want:
-                    if got.get(key) != want[key]:
-                        print("   ", key, "want", json.dumps(want[key])[:300])
-                        print("   ", key, "have", json.dumps(got.get(key, got.get("error")))[:300])
-    print(f"{folder}: {len(items)} items, {wrong} differ")
-    return wrong
+def differing(want, got):
+    """The first field that differs, or None."""
+    if want is None:
+        return None
+    for field in FIELDS:
+        if field in ("error", "ids_with_offsets", "plain_with_offsets", "streamed", "streamed_skip"):
+            if field in got:
+                return field
+        elif field in want and got.get(field) != want[field]:
+            return field
+    return None
+
+
+# ---- classes --------------------------------------------------------------------------------------------------------
+
+def features(item, added):
+    """What a failing item has that others lack: items with the same features are one class until they are shrunk."""
+    if not isinstance(item, str):
+        return ("ids",)
+    out = set()
+    if any(t and t in item for t in added):
+        out.add("added token")
+    for c in item:
+        kind = unicodedata.category(c)
+        out.add({"M": "mark", "Z": "space", "C": "control or unassigned"}.get(kind[0], "" if c.isascii() else "not ASCII"))
+        if c in "\t\n\r\x0b\x0c\x85":
+            out.add("space")
+    if unicodedata.normalize("NFC", item) != item:
+        out.add("not NFC")
+    if len(item) > 90:
+        out.add("long")
+    return tuple(sorted(out - {""}))
+
+
+def smaller(item):
+    """Shorter items, the shortest first."""
+    n = len(item)
+    seen, out = set(), []
+    size = max(1, n // 2)
+    while size >= 1 and len(out) < 120:
+        for at in range(0, n, size):
+            candidate = item[:at] + item[at + size:]
+            key = candidate if isinstance(candidate, str) else tuple(candidate)
+            if key not in seen and len(candidate) < n:
+                seen.add(key)
+                out.append(candidate)
+        size //= 2
+    return out[:160]
+
+
+class Session:
+    def __init__(self, driver, folder, with_transformers):
+        self.driver, self.folder = driver, folder
+        self.tokenizer = open_folder(folder, with_transformers)
+        self.others = None
+        self.with_transformers = with_transformers
+
+    def agreed(self, item):
+        """False where other loads of the same file by the package itself give something else."""
+        if self.others is None:
+            self.others = [open_folder(self.folder, self.with_transformers) for _ in range(4)]
+        want = expected(self.tokenizer, item)
+        return all(expected(t, item) == want for t in self.others)
+
+    def shrink(self, item, field, rounds=40):
+        for _ in range(rounds):
+            candidates = smaller(item)
+            if not candidates:
+                break
+            got = ask(self.driver, self.folder, candidates)
+            if isinstance(got, str):
+                break
+            bad = [c for c, g in zip(candidates, got) if differing(expected(self.tokenizer, c), g) == field]
+            if not bad:
+                break
+            item = min(bad, key=len)
+        return item
+
+    def variants(self):
+        """The file without one of its parts."""
+        path = os.path.join(self.folder, "tokenizer.json")
+        if not os.path.exists(path) or os.path.getsize(path) > 200000:
+            return
+        with open(path, encoding="utf-8") as f:
+            value = json.load(f)
+        for key in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "added_tokens"):
+            if value.get(key):
+                yield "without its " + key, {**value, key: [] if key == "added_tokens" else None}
+        for key, inner in (("normalizer", "normalizers"), ("pre_tokenizer", "pretokenizers"), ("decoder", "decoders")):
+            parts = (value.get(key) or {}).get(inner) or []
+            for i, p in enumerate(parts):
+                yield f"without {p['type']} of its {key}", {**value, key: {**value[key], inner: parts[:i] + parts[i + 1:]}}
+        for flag in ("lstrip", "rstrip", "single_word", "normalized", "special"):
+            if any(t[flag] for t in value["added_tokens"]):
+                yield f"without {flag}", {**value, "added_tokens": [{**t, flag: False} for t in value["added_tokens"]]}
+
+    def fits(self, item, got, field):
+        for name, value in self.variants():
+            try:
+                other = expected(plain(Tokenizer.from_str(json.dumps(value))), item)
+            except Exception:
+                continue
+            if other and field in other and got.get(field) == other[field]:
+                return "what the package gives " + name
+        return ""
+
+
+def short(value, limit=160):
+    text = json.dumps(value, ensure_ascii=True)
+    return text if len(text) <= limit else text[:limit] + f"... ({len(value)})"
+
+
+def compare(driver, folder, name, args):
+    """{"name", "items", "wrong", "raised", "classes": [...]} or with "refused"."""
+    report = {"name": name, "items": 0, "wrong": 0, "raised": 0, "unsettled": 0, "classes": []}
+    with Quiet():
+        session = Session(driver, folder, args.transformers)
+        items = texts(session.tokenizer, args.texts, args.seed) + ids_lists(session.tokenizer, args.texts // 4, args.seed)
+        wanted = [expected(session.tokenizer, x) for x in items]
+    got = ask(driver, folder, items)
+    if isinstance(got, str):
+        report["refused"] = got
+        return report
+    report["items"] = len(items)
+    report["raised"] = sum(w is None for w in wanted)
+    groups = {}
+    added = [t.content for t in session.tokenizer.get_added_tokens_decoder().values()]
+    with Quiet():
+        for item, want, have in zip(items, wanted, got):
+            field = differing(want, have)
+            if not field:
+                continue
+            if field.startswith("decoded") or len(groups) < 3:
+                if not session.agreed(item):
+                    report["unsettled"] += 1
+                    continue
+            report["wrong"] += 1
+            groups.setdefault((field, features(item, added)), []).append(item)
+        found = {}
+        for (field, what), members in sorted(groups.items(), key=lambda g: (FIELDS.index(g[0][0]), len(g[0][1]))):
+            if len(found) >= args.classes:
+                break
+            item = session.shrink(min(members, key=len), field)
+            key = (field, json.dumps(item))
+            if key in found:
+                found[key]["items"] += len(members)
+                continue
+            want = expected(session.tokenizer, item)
+            have = ask(driver, folder, [item])
+            have = have[0] if not isinstance(have, str) else {"error": have}
+            found[key] = {"field": field, "features": list(what), "items": len(members), "text": item,
+                          "want": (want or {}).get(field), "have": have.get(field), "fits": session.fits(item, have, field)}
+        report["classes"] = list(found.values())
+    return report
+
+
+def tell(report, out):
+    if "refused" in report:
+        print(f"{report['name']}: REFUSED: {report['refused']}", file=out)
+        return
+    notes = "".join(f", {report[k]} {w}" for k, w in (("raised", "where the package raises"),
+                                                      ("unsettled", "about which the package disagrees with itself")) if report[k])
+    print(f"{report['name']}: {report['items']} items, {report['wrong']} differ{notes}", file=out)
+    for c in report["classes"]:
+        print(f"  {c['field']} ({c['items']} items; {', '.join(c['features']) or 'plain'}): {short(c['text'])}", file=out)
+        print(f"    want {short(c['want'])}\n    have {short(c['have'])}", file=out)
+        if c["fits"]:
+            print(f"    that is {c['fits']}", file=out)
+    out.flush()
+
+
+# ---- what to compare ------------------------------------------------------------------------------------------------
+
+def is_tokenizer(folder):
+    return os.path.exists(os.path.join(folder, "tokenizer.json")) or os.path.exists(os.path.join(folder, "merges.txt"))
+
+
+def folders_below(folder):
+    if is_tokenizer(folder):
+        return [folder]
+    out = []
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            out += folders_below(path)
+    return out
+
+
+def synthetic_folders(top, large):
+    import synthetic
+    for name, value, _, _ in synthetic.all_files(large=large):
+        folder = os.path.join(top, name)
+        os.makedirs(folder)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        try:
+            Tokenizer.from_str(text)
+        except Exception:
+            continue
+        with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+            f.write(text)
+        yield folder
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("driver")
-    parser.add_argument("folders", nargs="+")
-    parser.add_argument("--texts", type=int, default=3000)
+    parser.add_argument("folders", nargs="*")
+    parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--classes", type=int, default=6, help="at most so many are shrunk for each tokenizer")
+    parser.add_argument("--synthetic", action="store_true")
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--transformers", action="store_true")
+    parser.add_argument("--only", default="", help="only folders whose path contains this")
+    parser.add_argument("--list", help="append the differences to this file")
+    parser.add_argument("--json", help="write everything to this file")
     args = parser.parse_args()
-    sys.exit(1 if sum(compare(args.driver, f, args.texts, args.seed) for f in args.folders) else 0)
+    reports = []
+    with tempfile.TemporaryDirectory() as top:
+        work = [f for folder in args.folders for f in folders_below(folder)]
+        if args.synthetic:
+            work += list(synthetic_folders(top, args.large))
+        for folder in work:
+            if args.only not in folder:
+                continue
+            name = os.path.basename(os.path.normpath(folder))
+            report = compare(args.driver, folder, name, args)
+            tell(report, sys.stdout)
+            if args.list and (report["wrong"] or "refused" in report):
+                with open(args.list, "a", encoding="utf-8") as f:
+                    tell(report, f)
+            reports.append(report)
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump(reports, f, indent=1)
+    bad = sum(1 for r in reports if r["wrong"] or "refused" in r)
+    print(f"{len(reports)} tokenizers, {sum(r['items'] for r in reports)} items: {sum(r['wrong'] for r in reports)} differ, "
+          f"{bad} tokenizers with differences or refused, {sum(r['raised'] for r in reports)} items where the package raises")
+    sys.exit(1 if bad else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
