@@ -21,7 +21,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("RUST_BACKTRACE", "0")
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from texts import ids_lists, texts
+from texts import byte_strings, ids_lists, long_texts, texts
 
 FIELDS = ["error", "ids", "plain", "ids_with_offsets", "plain_with_offsets", "offsets", "id_offsets", "decoded",
           "decoded_skip", "streamed", "streamed_skip"]
@@ -68,21 +68,40 @@ def open_folder(folder, with_transformers=False):
     return tokenizer
 
 
-def byte_offsets(text, offsets):
-    at = [0]
-    for c in text:
-        at.append(at[-1] + len(c.encode("utf-8")))
-    return [at[min(x, len(text))] for pair in offsets for x in pair]
+def as_text(item):
+    """(text, where in bytes each character begins): of bytes, each broken sequence is one U+FFFD."""
+    if isinstance(item, str):
+        at = [0]
+        for c in item:
+            at.append(at[-1] + len(c.encode("utf-8")))
+        return item, at
+    text, at, done = "", [0], 0
+    while done < len(item):
+        try:
+            part, end = item[done:].decode("utf-8"), len(item)
+            broken = 0
+        except UnicodeDecodeError as e:
+            part, end, broken = item[done:done + e.start].decode("utf-8"), done + e.end, e.end - e.start
+        for c in part:
+            at.append(at[-1] + len(c.encode("utf-8")))
+        text += part
+        if broken:
+            text += "\ufffd"
+            at.append(end)
+        done = end
+    assert text == item.decode("utf-8", errors="replace") and at[-1] == len(item)
+    return text, at
 
 
 def expected(tokenizer, item):
     """None where the package itself raises or panics."""
     try:
-        if isinstance(item, str):
-            full, bare = tokenizer.encode(item), tokenizer.encode(item, add_special_tokens=False)
+        if isinstance(item, (str, bytes)):
+            text, at = as_text(item)
+            full, bare = tokenizer.encode(text), tokenizer.encode(text, add_special_tokens=False)
             ids = full.ids
-            out = {"ids": ids, "plain": bare.ids, "offsets": byte_offsets(item, bare.offsets),
-                   "id_offsets": byte_offsets(item, full.offsets)}
+            out = {"ids": ids, "plain": bare.ids, "offsets": [at[min(x, len(text))] for pair in bare.offsets for x in pair],
+                   "id_offsets": [at[min(x, len(text))] for pair in full.offsets for x in pair]}
         else:
             ids, out = item, {"ids": item}
         out["decoded"] = tokenizer.decode(ids, skip_special_tokens=False)
@@ -100,7 +119,7 @@ def ask(driver, folder, items):
     """One answer per item; {"error": ...} where the program died at it."""
     out = []
     while len(out) < len(items):
-        lines = "".join(json.dumps(x) + "\n" for x in items[len(out):])
+        lines = "".join(("x" + x.hex() if isinstance(x, bytes) else json.dumps(x)) + "\n" for x in items[len(out):])
         try:
             done = subprocess.run([driver, folder], input=lines.encode(), capture_output=True, check=False, timeout=600)
             code, text, said = done.returncode, done.stdout, done.stderr
@@ -135,7 +154,7 @@ def differing(want, got):
 def features(item, added):
     """What a failing item has that others lack: items with the same features are one class until they are shrunk."""
     if not isinstance(item, str):
-        return ("ids",)
+        return ("broken UTF-8",) if isinstance(item, bytes) else ("ids",)
     out = set()
     if any(t and t in item for t in added):
         out.add("added token")
@@ -159,7 +178,7 @@ def smaller(item):
     while size >= 1 and len(out) < 120:
         for at in range(0, n, size):
             candidate = item[:at] + item[at + size:]
-            key = candidate if isinstance(candidate, str) else tuple(candidate)
+            key = tuple(candidate) if isinstance(candidate, list) else candidate
             if key not in seen and len(candidate) < n:
                 seen.add(key)
                 out.append(candidate)
@@ -235,6 +254,7 @@ def compare(driver, folder, name, args):
     with Quiet():
         session = Session(driver, folder, args.transformers)
         items = texts(session.tokenizer, args.texts, args.seed) + ids_lists(session.tokenizer, args.texts // 4, args.seed)
+        items += byte_strings(args.texts // 20, args.seed) + (long_texts() if args.long else [])
         wanted = [expected(session.tokenizer, x) for x in items]
     got = ask(driver, folder, items)
     if isinstance(got, str):
@@ -260,7 +280,7 @@ def compare(driver, folder, name, args):
             if len(found) >= args.classes:
                 break
             item = session.shrink(min(members, key=len), field)
-            key = (field, json.dumps(item))
+            key = (field, repr(item))
             if key in found:
                 found[key]["items"] += len(members)
                 continue
@@ -269,7 +289,8 @@ def compare(driver, folder, name, args):
             have = have[0] if not isinstance(have, str) else {"error": have}
             found[key] = {"field": field, "features": list(what), "items": len(members), "text": item,
                           "want": (want or {}).get(field), "have": have.get(field), "fits": session.fits(item, have, field)}
-        report["classes"] = list(found.values())
+        report["classes"] = [{**c, "text": "bytes " + c["text"].hex() if isinstance(c["text"], bytes) else c["text"]}
+                             for c in found.values()]
     return report
 
 
@@ -329,6 +350,7 @@ def main():
     parser.add_argument("--classes", type=int, default=6, help="at most so many are shrunk for each tokenizer")
     parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--long", action="store_true", help="some texts of 100,000 characters besides")
     parser.add_argument("--transformers", action="store_true")
     parser.add_argument("--only", default="", help="only folders whose path contains this")
     parser.add_argument("--list", help="append the differences to this file")

@@ -298,6 +298,37 @@ def ids_lists(tokenizer, count, seed=1):
     return out
 
 
+BROKEN = ["e4b8", "eda080", "edb080", "eda080edb080", "c0af", "c080", "e08080", "f0808080", "f4908080", "f8888080", "80", "bfbf", "c3", "c328",
+          "e282", "e28261", "f09f", "f09f98", "f09f9861", "ff", "fefe", "61ff62", "f0288cbc", "ed9fbfee8080", "e4b8e4b8ad", "20c3c3a9"]
+
+
+def byte_strings(count, seed=1):
+    """Bytes that are not all UTF-8: cut characters, surrogates, overlong forms, in the midst of text."""
+    r = random.Random(f"plimsoll bytes {seed}")
+    out = [bytes.fromhex(h) for h in BROKEN]
+    while len(out) < count:
+        data = bytearray(r.choice(SAMPLES + EDGES + CODE).encode()[:200])
+        for _ in range(r.randrange(1, 5)):
+            at = r.randrange(len(data) + 1)
+            what = r.randrange(4)
+            if what == 0:
+                data[at:at] = bytes.fromhex(r.choice(BROKEN))
+            elif what == 1:
+                del data[at - 1:at + r.randrange(3)]
+            elif what == 2:
+                data[at:at] = bytes(r.randrange(256) for _ in range(r.randrange(1, 4)))
+            else:
+                del data[at:]
+        out.append(bytes(data))
+    return out[:count]
+
+
+def long_texts(size=100000):
+    """A few long ones, of which nothing may take more than linear time."""
+    units = ["a", " ", "\n", "中", "=", "é", "e\u0301", "ab", "the ", "\u0301", "1", "a\n", "\U0001f600", "'", "<|x", " \t", "x" * 300 + " "]
+    return [(u * (size // len(u) + 1))[:size] for u in units]
+
+
 def main():
     from tokenizers import Tokenizer
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
