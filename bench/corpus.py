@@ -56,7 +56,8 @@ def pod(text):
 
 
 def rest(text):
-    return "\n\n".join(p for p in text.split("\n\n") if len(p) > 120 and not p[:1].isspace() and not p.startswith("..")
+    return "\n\n".join(p for p in text.split("\n\n") if len(p) > 120 and not p[:1].isspace()
+        and not p.startswith("..")
                        and sum(c.isalpha() or c == " " for c in p) > 0.85 * len(p))
 
 
@@ -67,7 +68,8 @@ def dictionary(text):
 
 def bible():
     if shutil.which("bible"):
-        out = subprocess.run(["bible", "-f", "gen1:1-rev22:21"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        out = subprocess.run(["bible", "-f", "gen1:1-rev22:21"], capture_output=True, stdin=subprocess.DEVNULL,
+            check=False)
         text = out.stdout.decode(errors="replace")
         yield re.sub(r"(?m)^[A-Za-z0-9]+ ?\d+:\d+ ", "", text)
 
@@ -100,7 +102,8 @@ def han_or_kana(text, kana):
 
 def chinese():
     sources = [of_files("/usr/share/games/fortunes/[ct]*[!u][!8]", "/usr/share/games/fortunes/song100"),
-               of_files("/usr/share/man/zh_*/**/*.gz", clean=roff), of_files("/usr/share/debian-reference/*.zh-*.html", clean=web),
+               of_files("/usr/share/man/zh_*/**/*.gz", clean=roff),
+               of_files("/usr/share/debian-reference/*.zh-*.html", clean=web),
                of_files("/usr/share/gimp/2.0/help/zh_CN/*.html", clean=web)]
     for texts in sources:
         for text in texts:
@@ -108,8 +111,10 @@ def chinese():
 
 
 def japanese():
-    sources = [of_files("/usr/share/man/ja/**/*.gz", clean=roff), of_files("/usr/share/debian-reference/*.ja.html", clean=web),
-               of_files("/usr/share/doc/developers-reference-ja/docs/**/*.html", "/usr/share/developers-reference/*.ja.html", clean=web),
+    sources = [of_files("/usr/share/man/ja/**/*.gz", clean=roff), of_files("/usr/share/debian-reference/*.ja.html",
+        clean=web),
+               of_files("/usr/share/doc/developers-reference-ja/docs/**/*.html",
+               "/usr/share/developers-reference/*.ja.html", clean=web),
                of_files("/usr/share/doc/debian-policy/ja/policy.html/*.html", clean=web),
                of_files("/usr/share/gimp/2.0/help/ja/*.html", clean=web)]
     for texts in sources:

@@ -27,7 +27,8 @@ class Driver:
     """tok_driver FOLDER --bench"""
 
     def __init__(self, program, folder):
-        self.child = subprocess.Popen([program, folder, "--bench"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.child = subprocess.Popen([program, folder, "--bench"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True)
 
     def ask(self, command):
         """(processor seconds, seconds, count)"""
@@ -178,7 +179,8 @@ def child_open(path):
     cpu, wall = time.process_time(), time.perf_counter()
     tokenizer = Tokenizer.from_file(path)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    print(json.dumps({"cpu": cpu, "wall": wall, "rss_before": before, "anon_before": anon, "rss": proc_field(status, "VmRSS"),
+    print(json.dumps({"cpu": cpu, "wall": wall, "rss_before": before, "anon_before": anon,
+        "rss": proc_field(status, "VmRSS"),
                       "anon": proc_field(status, "RssAnon"), "peak": proc_field(status, "VmHWM"),
                       "size": tokenizer.get_vocab_size()}))
 
@@ -217,8 +219,10 @@ def loads(args, folder):
         results.append({"file": path, "bytes": os.path.getsize(path), "runs": runs, "medians": of, "ratio": ratio})
         for side, label in (("ours", "plimsoll"), ("package", "tokenizers")):
             m = of[side]
-            rows.append([os.path.basename(where), label, f"{1e3 * m['seconds']:.1f}", f"{1e3 * m['wall']:.1f}", mib(m["stays"]),
-                         mib(m["peak"]), mib(m["process_peak"]), mib(m["held"]), number(ratio if side == "ours" else None, "{:.1f}")])
+            rows.append([os.path.basename(where), label, f"{1e3 * m['seconds']:.1f}", f"{1e3 * m['wall']:.1f}",
+                mib(m["stays"]),
+                         mib(m["peak"]), mib(m["process_peak"]), mib(m["held"]),
+                         number(ratio if side == "ours" else None, "{:.1f}")])
     table(["load", "", "ms (cpu)", "ms", "stays MiB", "peak MiB", "process MiB", "allocated MiB", "ratio"], rows)
     return results
 
@@ -227,7 +231,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--driver", default="build/release/tests/tokenizer/tok_driver")
     parser.add_argument("--shared", default=SHARED, help="folder of real tokenizers")
-    parser.add_argument("--tokenizers", default="gpt2,qwen2,phi2,phi3,falcon,whisper,smollm2", help="names in it, or folders")
+    parser.add_argument("--tokenizers", default="gpt2,qwen2,phi2,phi3,falcon,whisper,smollm2",
+        help="names in it, or folders")
     parser.add_argument("--texts", default="prose,source,chinese,japanese,whole")
     parser.add_argument("--bytes", type=int, default=10500000, help="of each text")
     parser.add_argument("--rounds", type=int, default=7)

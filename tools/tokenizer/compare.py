@@ -100,7 +100,8 @@ def expected(tokenizer, item):
             text, at = as_text(item)
             full, bare = tokenizer.encode(text), tokenizer.encode(text, add_special_tokens=False)
             ids = full.ids
-            out = {"ids": ids, "plain": bare.ids, "offsets": [at[min(x, len(text))] for pair in bare.offsets for x in pair],
+            out = {"ids": ids, "plain": bare.ids, "offsets": [at[min(x, len(text))] for pair in bare.offsets
+                for x in pair],
                    "id_offsets": [at[min(x, len(text))] for pair in full.offsets for x in pair]}
         else:
             ids, out = item, {"ids": item}
@@ -121,7 +122,8 @@ def ask(driver, folder, items):
     while len(out) < len(items):
         lines = "".join(("x" + x.hex() if isinstance(x, bytes) else json.dumps(x)) + "\n" for x in items[len(out):])
         try:
-            done = subprocess.run([driver, folder], input=lines.encode(), capture_output=True, check=False, timeout=600)
+            done = subprocess.run([driver, folder], input=lines.encode(), capture_output=True, check=False,
+                timeout=600)
             code, text, said = done.returncode, done.stdout, done.stderr
         except subprocess.TimeoutExpired as e:
             code, text, said = "timeout", e.stdout or b"", b""
@@ -160,7 +162,8 @@ def features(item, added):
         out.add("added token")
     for c in item:
         kind = unicodedata.category(c)
-        out.add({"M": "mark", "Z": "space", "C": "control or unassigned"}.get(kind[0], "" if c.isascii() else "not ASCII"))
+        out.add({"M": "mark", "Z": "space", "C": "control or unassigned"}.get(kind[0],
+            "" if c.isascii() else "not ASCII"))
         if c in "\t\n\r\x0b\x0c\x85":
             out.add("space")
     if unicodedata.normalize("NFC", item) != item:
@@ -224,13 +227,16 @@ class Session:
         for key in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "added_tokens"):
             if value.get(key):
                 yield "without its " + key, {**value, key: [] if key == "added_tokens" else None}
-        for key, inner in (("normalizer", "normalizers"), ("pre_tokenizer", "pretokenizers"), ("decoder", "decoders")):
+        for key, inner in (("normalizer", "normalizers"), ("pre_tokenizer", "pretokenizers"),
+            ("decoder", "decoders")):
             parts = (value.get(key) or {}).get(inner) or []
             for i, p in enumerate(parts):
-                yield f"without {p['type']} of its {key}", {**value, key: {**value[key], inner: parts[:i] + parts[i + 1:]}}
+                yield f"without {p['type']} of its {key}", {**value, key: {**value[key],
+                    inner: parts[:i] + parts[i + 1:]}}
         for flag in ("lstrip", "rstrip", "single_word", "normalized", "special"):
             if any(t[flag] for t in value["added_tokens"]):
-                yield f"without {flag}", {**value, "added_tokens": [{**t, flag: False} for t in value["added_tokens"]]}
+                yield f"without {flag}", {**value, "added_tokens": [{**t, flag: False}
+                    for t in value["added_tokens"]]}
 
     def fits(self, item, got, field):
         for name, value in self.variants():
@@ -253,7 +259,8 @@ def compare(driver, folder, name, args):
     report = {"name": name, "items": 0, "wrong": 0, "raised": 0, "unsettled": 0, "classes": []}
     with Quiet():
         session = Session(driver, folder, args.transformers)
-        items = texts(session.tokenizer, args.texts, args.seed) + ids_lists(session.tokenizer, args.texts // 4, args.seed)
+        items = texts(session.tokenizer, args.texts, args.seed) + ids_lists(session.tokenizer, args.texts // 4,
+            args.seed)
         items += byte_strings(args.texts // 20, args.seed) + (long_texts() if args.long else [])
         wanted = [expected(session.tokenizer, x) for x in items]
     got = ask(driver, folder, items)
@@ -288,7 +295,8 @@ def compare(driver, folder, name, args):
             have = ask(driver, folder, [item])
             have = have[0] if not isinstance(have, str) else {"error": have}
             found[key] = {"field": field, "features": list(what), "items": len(members), "text": item,
-                          "want": (want or {}).get(field), "have": have.get(field), "fits": session.fits(item, have, field)}
+                          "want": (want or {}).get(field), "have": have.get(field),
+                          "fits": session.fits(item, have, field)}
         report["classes"] = [{**c, "text": "bytes " + c["text"].hex() if isinstance(c["text"], bytes) else c["text"]}
                              for c in found.values()]
     return report
@@ -299,10 +307,12 @@ def tell(report, out):
         print(f"{report['name']}: REFUSED: {report['refused']}", file=out)
         return
     notes = "".join(f", {report[k]} {w}" for k, w in (("raised", "where the package raises"),
-                                                      ("unsettled", "about which the package disagrees with itself")) if report[k])
+                                                      ("unsettled", "about which the package disagrees with itself"))
+                                                      if report[k])
     print(f"{report['name']}: {report['items']} items, {report['wrong']} differ{notes}", file=out)
     for c in report["classes"]:
-        print(f"  {c['field']} ({c['items']} items; {', '.join(c['features']) or 'plain'}): {short(c['text'])}", file=out)
+        print(f"  {c['field']} ({c['items']} items; {', '.join(c['features']) or 'plain'}): {short(c['text'])}",
+            file=out)
         print(f"    want {short(c['want'])}\n    have {short(c['have'])}", file=out)
         if c["fits"]:
             print(f"    that is {c['fits']}", file=out)
@@ -312,7 +322,8 @@ def tell(report, out):
 # ---- what to compare ------------------------------------------------------------------------------------------------
 
 def is_tokenizer(folder):
-    return os.path.exists(os.path.join(folder, "tokenizer.json")) or os.path.exists(os.path.join(folder, "merges.txt"))
+    return os.path.exists(os.path.join(folder, "tokenizer.json")) or os.path.exists(os.path.join(folder,
+        "merges.txt"))
 
 
 def folders_below(folder):

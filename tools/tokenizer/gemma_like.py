@@ -16,8 +16,10 @@ SIZE = 262144
 WHOLE = 8  # of a hundred words are made letter by letter: so that there are half a million merges
 SYLLABLES = {
     "latin": (70, ["bl br ch cl cr dr fl fr gl gr pl pr qu sc sh sk sl sm sn sp st str sw th tr tw wh wr b c d f g h j k l m n p r s t v w y z",
-                   "a e i o u ai ea ee ie io oo ou au a e i o", "b ck ct d f ft g l ld ll lt m n nd ng nt p r rd rs s ss st t th x"]),
-    "accents": (8, ["b c d f g h l m n p r s t v z ß ç ñ ł ž š č đ", "á é í ó ú à è ö ü ä å ø ã õ ê ô ı ý", "n r s l m t"]),
+                   "a e i o u ai ea ee ie io oo ou au a e i o",
+                   "b ck ct d f ft g l ld ll lt m n nd ng nt p r rd rs s ss st t th x"]),
+    "accents": (8, ["b c d f g h l m n p r s t v z ß ç ñ ł ž š č đ", "á é í ó ú à è ö ü ä å ø ã õ ê ô ı ý",
+    "n r s l m t"]),
     "cyrillic": (7, ["б в г д ж з к л м н п р с т ф х ц ч ш щ", "а е и о у ы э ю я ё", "й л м н р с т ь"]),
     "greek": (2, ["β γ δ θ κ λ μ ν π ρ σ τ φ χ ψ", "α ε η ι ο υ ω ά έ ή", "ς ν ρ"]),
     "arabic": (3, ["ا ب ت ث ج ح خ د ر ز س ش ص ط ع غ ف ق ك ل م ن ه و ي", "ا و ي ى ة"]),
@@ -95,9 +97,11 @@ def words(r, vocabulary, wanted):
         elif kind < 96:
             vocabulary.word([r.choice(hangul) for _ in range(r.choice([2, 2, 3]))], start, True)
         elif kind < 98:
-            vocabulary.word([r.choice("()[]{}<>;:,.=+-*/\"'_#$%&!?") for _ in range(r.choice([2, 2, 3, 4]))], start, True)
+            vocabulary.word([r.choice("()[]{}<>;:,.=+-*/\"'_#$%&!?") for _ in range(r.choice([2, 2, 3, 4]))], start,
+                True)
         else:
-            vocabulary.word([r.choice(["get", "set", "is", "to", "From", "Of", "Value", "Name", "Index", "_", "Type", "List"])
+            vocabulary.word([r.choice(["get", "set", "is", "to", "From", "Of", "Value", "Name", "Index", "_", "Type",
+                "List"])
                              for _ in range(r.choice([2, 3]))], start, True)
     del vocabulary.pieces[wanted:]
     vocabulary.has = set(vocabulary.pieces)
@@ -109,7 +113,8 @@ def splits(pieces):
     out = []
     for piece in pieces:
         if len(piece) > 1:
-            found = [(ids[piece[:k]], ids[piece[k:]]) for k in range(1, len(piece)) if piece[:k] in ids and piece[k:] in ids]
+            found = [(ids[piece[:k]], ids[piece[k:]]) for k in range(1, len(piece)) if piece[:k] in ids
+                and piece[k:] in ids]
             out += [(pieces[a], pieces[b]) for a, b in sorted(found)]
     return out
 
@@ -119,7 +124,8 @@ def make():
     added = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "[multimodal]"] + [f"<unused{i}>" for i in range(99)] + [
         "<start_of_turn>", "<end_of_turn>"]
     runs = ["\n" * n for n in range(1, 32)] + ["▁" * n for n in range(2, 32)] + ["\t" * n for n in range(1, 32)]
-    html = ["<table>", "<caption>", "<tr>", "<td>", "</td>", "</tr>", "</table>", "<b>", "</b>", "<i>", "</i>", "<p>", "</p>"]
+    html = ["<table>", "<caption>", "<tr>", "<td>", "</td>", "</tr>", "</table>", "<b>", "</b>", "<i>", "</i>", "<p>",
+        "</p>"]
     head = added + runs + html + [f"<0x{b:02X}>" for b in range(256)]
     vocabulary = Vocabulary()
     words(r, vocabulary, SIZE - len(head))
@@ -136,26 +142,34 @@ def make():
 def write(path, pieces, merges, added, runs, html):
     quote = json.encoder.encode_basestring
     ids = {p: i for i, p in enumerate(pieces)}
-    tokens = [{"id": ids[t], "content": t, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+    tokens = [{"id": ids[t], "content": t, "single_word": False, "lstrip": False, "rstrip": False,
+        "normalized": False,
                "special": t in added} for t in sorted(added + runs + html, key=ids.get)]
     replace = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
     head = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": tokens,
             "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
-            "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
+            "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious",
+            "invert": False},
             "post_processor": {"type": "TemplateProcessing",
-                               "single": [{"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-                               "pair": [{"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
-                                        {"SpecialToken": {"id": "<bos>", "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 1}}],
+                               "single": [{"SpecialToken": {"id": "<bos>", "type_id": 0}},
+                               {"Sequence": {"id": "A", "type_id": 0}}],
+                               "pair": [{"SpecialToken": {"id": "<bos>", "type_id": 0}},
+                               {"Sequence": {"id": "A", "type_id": 0}},
+                                        {"SpecialToken": {"id": "<bos>", "type_id": 1}},
+                                        {"Sequence": {"id": "B", "type_id": 1}}],
                                "special_tokens": {"<bos>": {"id": "<bos>", "ids": [2], "tokens": ["<bos>"]}}},
             "decoder": {"type": "Sequence", "decoders": [replace, {"type": "ByteFallback"}, {"type": "Fuse"}]}}
-    model = {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None, "end_of_word_suffix": None,
+    model = {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
              "fuse_unk": True, "byte_fallback": True, "ignore_merges": False}
     with open(path, "w", encoding="utf-8") as f:
         f.write(json.dumps(head, ensure_ascii=False, indent=2)[:-2] + ",\n  \"model\": {\n")
         for name, value in model.items():
             f.write(f"    {json.dumps(name)}: {json.dumps(value)},\n")
-        f.write("    \"vocab\": {\n" + ",\n".join(f"      {quote(p)}: {i}" for i, p in enumerate(pieces)) + "\n    },\n")
-        f.write("    \"merges\": [\n" + ",\n".join(f"      [\n        {quote(a)},\n        {quote(b)}\n      ]" for a, b in merges)
+        f.write("    \"vocab\": {\n" + ",\n".join(f"      {quote(p)}: {i}" for i, p in enumerate(pieces))
+            + "\n    },\n")
+        f.write("    \"merges\": [\n" + ",\n".join(f"      [\n        {quote(a)},\n        {quote(b)}\n      ]" for a,
+            b in merges)
                 + "\n    ]\n  }\n}")
 
 

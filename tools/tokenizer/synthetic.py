@@ -82,7 +82,8 @@ def string(text):
 
 
 def split(pattern, behavior="Isolated", invert=False):
-    return part("Split", pattern=regex(pattern) if isinstance(pattern, str) else pattern, behavior=behavior, invert=invert)
+    return part("Split", pattern=regex(pattern) if isinstance(pattern, str) else pattern, behavior=behavior,
+        invert=invert)
 
 
 def replace(pattern, content):
@@ -98,7 +99,8 @@ def metaspace(scheme="always", cut=True, replacement="▁"):
 
 
 def bert(clean=True, chinese=True, accents=None, lower=True):
-    return part("BertNormalizer", clean_text=clean, handle_chinese_chars=chinese, strip_accents=accents, lowercase=lower)
+    return part("BertNormalizer", clean_text=clean, handle_chinese_chars=chinese, strip_accents=accents,
+        lowercase=lower)
 
 
 def template(single, pair=None, **tokens):
@@ -131,7 +133,8 @@ def special(*contents, first=0, **flags):
 def file(model, normalizer=None, pre=None, post=None, decoder=None, tokens=(), **rest):
     if not decoder and len(model["vocab"]) < 300 and "<0x00>" in model["vocab"]:
         decoder = part("ByteFallback")  # shorter texts in the cases
-    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": list(tokens), "normalizer": normalizer,
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": list(tokens),
+        "normalizer": normalizer,
             "pre_tokenizer": pre, "post_processor": post, "decoder": decoder, "model": model, **rest}
 
 
@@ -189,7 +192,8 @@ class Models:
             options["continuing_subword_prefix"] = prefix
         if suffix:
             options["end_of_word_suffix"] = suffix
-        model = self.train(("chars", size, tuple(names), prefix, suffix, space), models.BPE(unk_token="<unk>", **options),
+        model = self.train(("chars", size, tuple(names), prefix, suffix, space),
+            models.BPE(unk_token="<unk>", **options),
                            trainers.BpeTrainer(vocab_size=size, show_progress=False, special_tokens=names,
                                                **options), pre, alphabet=150)
         model.update(continuing_subword_prefix=prefix, end_of_word_suffix=suffix, byte_fallback=fallback, **fields)
@@ -206,7 +210,8 @@ class Models:
             model["vocab"] += [[f"<0x{b:02X}>", -20.0] for b in range(256)]
         return {**model, "unk_id": unk, "byte_fallback": fallback, **fields}
 
-    def wordpiece(self, size=600, names=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), prefix="##", lower=True, **fields):
+    def wordpiece(self, size=600, names=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), prefix="##", lower=True,
+        **fields):
         model = self.train(("wordpiece", size, tuple(names), prefix, lower), models.WordPiece(unk_token="[UNK]"),
                            trainers.WordPieceTrainer(vocab_size=size, show_progress=False, special_tokens=list(names),
                                                      continuing_subword_prefix=prefix),
@@ -289,10 +294,13 @@ def precompiled(blob):
 
 def small_rules():
     """Of nmt_nfkc, what fits: widths, ligatures, controls, spaces, a few compositions, prefixes of each other."""
-    rules = {"\u00a0": " ", "\u3000": " ", "\u2003": " ", "\t": " ", "\n": " ", "\r": " ", "\u200b": " ", "\ufeff": "",
+    rules = {"\u00a0": " ", "\u3000": " ", "\u2003": " ", "\t": " ", "\n": " ", "\r": " ", "\u200b": " ",
+        "\ufeff": "",
              "\u0001": "", "\u007f": "", "\u00ad": "", "ﬁ": "fi", "ﬃ": "ffi", "①": "1", "½": "1⁄2", "™": "TM",
-             "㎒": "MHz", "…": "...", "²": "2", "Ⅵ": "VI", "\u212b": "\u00c5", "\u2126": "\u03a9", "ﾊﾟ": "パ", "ｱ": "ア", "ﾊ": "ハ", "㍿": "株式会社",
-             "e\u0301": "é", "E\u0301": "É", "a\u0301": "á", "a\u0323": "ạ", "a\u0323\u0302": "ậ", "カ\u3099": "ガ", "か\u3099": "が",
+             "㎒": "MHz", "…": "...", "²": "2", "Ⅵ": "VI", "\u212b": "\u00c5", "\u2126": "\u03a9", "ﾊﾟ": "パ", "ｱ": "ア",
+             "ﾊ": "ハ", "㍿": "株式会社",
+             "e\u0301": "é", "E\u0301": "É", "a\u0301": "á", "a\u0323": "ạ", "a\u0323\u0302": "ậ", "カ\u3099": "ガ",
+             "か\u3099": "が",
              "\u1112\u1161": "하", "\u1112\u1161\u11ab": "한", "\u1100\u116e\u11a8": "국", "नमस्": "x", "\ufdfa": "صلى",
              "\U0001f468\u200d\U0001f469": "<2>", "\u0915\u094d": "k", "ab": "AB", "abc": "<3>", "  ": " "}
     for i in range(26):
@@ -306,9 +314,12 @@ def small_rules():
 # ---- one kind after the other ---------------------------------------------------------------------------------------
 # Each yields (name, value of the file, texts of its own[, options]).
 
-MARKED = ["Ⓐ Ａ ﬁ e\u0301 é É İ ß ǅ", "Héllo WÖRLD ", "  both  sides \u3000", "\tx\u00a0", "A\u0300\u0301B", "中a文b 한국 ᄒ\u1161",
-          "\u0000\ufffda\u200bb\u00adc\ufeff", "x\u0091y\u008f\u2028z", "ΑΣ ΑΣΑ σ", "½ ² ㎒ ㍿ ﷺ", "a b  c   d", "aaa bab abcab",
-          "ffi ﬃ", "ŻÓŁĆ żółć", "q\u0307\u0323", "\u1e9b\u0323", "कि\u093c", "ﾊﾟﾊ", "\r\n\t \x7f", "\U0001f468\u200d\U0001f469"]
+MARKED = ["Ⓐ Ａ ﬁ e\u0301 é É İ ß ǅ", "Héllo WÖRLD ", "  both  sides \u3000", "\tx\u00a0", "A\u0300\u0301B",
+    "中a文b 한국 ᄒ\u1161",
+          "\u0000\ufffda\u200bb\u00adc\ufeff", "x\u0091y\u008f\u2028z", "ΑΣ ΑΣΑ σ", "½ ² ㎒ ㍿ ﷺ", "a b  c   d",
+          "aaa bab abcab",
+          "ffi ﬃ", "ŻÓŁĆ żółć", "q\u0307\u0323", "\u1e9b\u0323", "कि\u093c", "ﾊﾟﾊ", "\r\n\t \x7f",
+          "\U0001f468\u200d\U0001f469"]
 
 
 def normalizer_files(m):
@@ -316,65 +327,86 @@ def normalizer_files(m):
     for p in forms:
         yield "norm_" + p["type"].lower(), file(all_bytes(), p), MARKED
     for left, right in itertools.product((False, True), repeat=2):
-        yield f"norm_strip_{int(left)}{int(right)}", file(all_bytes(), part("Strip", strip_left=left, strip_right=right)), MARKED
+        yield f"norm_strip_{int(left)}{int(right)}", file(all_bytes(), part("Strip", strip_left=left,
+            strip_right=right)), MARKED
     for i, (pattern, content) in enumerate([
-            (string(" "), "▁"), (string("ab"), "x"), (string("a"), ""), (string("é"), "e\u0301"), (regex(" {2,}"), " "),
-            (regex(r"\s+"), "_"), (regex("[^a-z]"), ""), (regex("(a)(b)"), "$2\\1"), (regex("$"), "!"), (regex("^"), "> "),
-            (regex(r"\p{Mn}"), ""), (regex("x*"), "-"), (string("."), ", "), (regex(r"(?<=a)b"), "BB"), (string(""), "z")]):
-        yield f"norm_replace_{i:02}", file(all_bytes(), part("Replace", pattern=pattern, content=content)), MARKED + ["xxaxx a.b"]
+            (string(" "), "▁"), (string("ab"), "x"), (string("a"), ""), (string("é"), "e\u0301"),
+            (regex(" {2,}"), " "),
+            (regex(r"\s+"), "_"), (regex("[^a-z]"), ""), (regex("(a)(b)"), "$2\\1"), (regex("$"), "!"),
+            (regex("^"), "> "),
+            (regex(r"\p{Mn}"), ""), (regex("x*"), "-"), (string("."), ", "), (regex(r"(?<=a)b"), "BB"),
+            (string(""), "z")]):
+        yield f"norm_replace_{i:02}", file(all_bytes(), part("Replace", pattern=pattern,
+            content=content)), MARKED + ["xxaxx a.b"]
     for i, p in enumerate(["▁", "ab ", ""]):
-        yield f"norm_prepend_{i}", file(all_bytes(), part("Prepend", prepend=p), tokens=special("<s>")), ["<s>a<s> b<s>", "<s><s>"]
-    for clean, chinese, accents, lower in itertools.product((False, True), (False, True), (None, False, True), (False, True)):
+        yield f"norm_prepend_{i}", file(all_bytes(), part("Prepend", prepend=p),
+            tokens=special("<s>")), ["<s>a<s> b<s>", "<s><s>"]
+    for clean, chinese, accents, lower in itertools.product((False, True), (False, True), (None, False, True),
+        (False, True)):
         name = f"norm_bert_{int(clean)}{int(chinese)}{'n' if accents is None else int(accents)}{int(lower)}"
         yield name, file(all_bytes(), bert(clean, chinese, accents, lower)), MARKED
-    yield "norm_precompiled", file(all_bytes(), charsmap(small_rules())), MARKED + ["abab abc", "नमस्ते", "ａｂ\u3000１２"]
-    chain = [("nfd_strip", [part("NFD"), part("StripAccents")]), ("nfd_lower_accents", [part("NFD"), part("Lowercase"), part("StripAccents")]),
-             ("empty", []), ("strip_prepend", [part("Strip", strip_left=True, strip_right=True), part("Prepend", prepend="▁"),
+    yield "norm_precompiled", file(all_bytes(), charsmap(small_rules())), MARKED + ["abab abc", "नमस्ते",
+        "ａｂ\u3000１２"]
+    chain = [("nfd_strip", [part("NFD"), part("StripAccents")]), ("nfd_lower_accents",
+        [part("NFD"), part("Lowercase"), part("StripAccents")]),
+             ("empty", []), ("strip_prepend", [part("Strip", strip_left=True, strip_right=True),
+             part("Prepend", prepend="▁"),
                                                replace(" ", "▁")]),
              ("prepend_replace", [part("Prepend", prepend="▁"), replace(" ", "▁")]),
              ("charsmap_lower", [charsmap(small_rules()), part("Lowercase"), replace(regex(" {2,}"), " ")]),
-             ("nested", [normalizers_of(part("NFKC"), normalizers_of(part("Lowercase"))), replace("a", "aa"), part("NFD")]),
+             ("nested", [normalizers_of(part("NFKC"), normalizers_of(part("Lowercase"))), replace("a", "aa"),
+             part("NFD")]),
              ("nmt_nfkc", [part("Nmt"), part("NFKC"), replace(regex(" {2,}"), " ")]),
              ("removes", [replace("a", ""), replace(regex("[bc]+"), ""), part("Prepend", prepend="^")]),
              ("grows", [replace("a", "éa"), replace("é", "中"), part("NFKD"), replace("中", "")]),
              ("bytes_twice", [part("NFC"), part("ByteLevel")])]
     for name, parts in chain:
-        yield "norm_seq_" + name, file(all_bytes(), normalizers_of(*parts), tokens=special("<s>")), MARKED + ["<s> a<s>b c"]
-    yield "norm_bytelevel_bpe", file(m.byte_bpe(), part("ByteLevel"), split("Ġ?[A-Za-z]+"), decoder=byte_level()), MARKED
+        yield "norm_seq_" + name, file(all_bytes(), normalizers_of(*parts),
+            tokens=special("<s>")), MARKED + ["<s> a<s>b c"]
+    yield "norm_bytelevel_bpe", file(m.byte_bpe(), part("ByteLevel"), split("Ġ?[A-Za-z]+"),
+        decoder=byte_level()), MARKED
     for name in ("nmt_nfkc", "nmt_nfkc_cf", "nfkc", "nfkc_cf"):
         yield "large_norm_" + name, file(all_bytes(), known_charsmap(name)), MARKED
 
 
-PRE_TEXTS = ["a b  c", " a", "a ", "a-b--c", "Hello, world! (it's)", "1a22b333", "été 中文かな한국 abc", "x\n\ny\r\nz", "...a...", "-",
-             "--", "don't ١٢٣ Ⅵ ²", "a_b c-d", "漢字カナー・かな", "мир world", "$5 + 3 = 8 ^_^ `x`", "a\u00a0b\u3000c\u200bd", "▁a ▁▁b",
+PRE_TEXTS = ["a b  c", " a", "a ", "a-b--c", "Hello, world! (it's)", "1a22b333", "été 中文かな한국 abc", "x\n\ny\r\nz",
+    "...a...", "-",
+             "--", "don't ١٢٣ Ⅵ ²", "a_b c-d", "漢字カナー・かな", "мир world", "$5 + 3 = 8 ^_^ `x`",
+             "a\u00a0b\u3000c\u200bd", "▁a ▁▁b",
              "\u0301a \u200d", "。、！a", "¿q?", "\U0001f468\u200d\U0001f469 x"]
 
 
 def pre_tokenizer_files(m):
-    words = ["a", "b", "c", " ", "-", "--", "é", "中文", "it", "'", "the", "▁a", "▁", "Ġa", "Ġ", "Hello", "1", "22", " a", "Ċ"]
+    words = ["a", "b", "c", " ", "-", "--", "é", "中文", "it", "'", "the", "▁a", "▁", "Ġa", "Ġ", "Hello", "1", "22",
+        " a", "Ċ"]
     model = pieces_model(*words)
     for behavior, invert in itertools.product(BEHAVIORS, (False, True)):
         tail = f"{behavior.lower()}_{int(invert)}"
         yield "pre_split_s_" + tail, file(model, pre=split(string("-"), behavior, invert)), PRE_TEXTS
         yield "pre_split_r_" + tail, file(model, pre=split(r"\s+|[a-c]{2}|\d", behavior, invert)), PRE_TEXTS
-    for i, p in enumerate([r"x*", r"(?=b)", "", r"$", r"\b", r"^", r"\w+|[^\w\s]+", r"(?i)[A-C]", r"\p{Han}|\p{Hiragana}+", r"a|ab|abc",
-                           r"[[a-c][^\s]&&[^x]]+", r"\h+|\H", r".", r"(\w)\1", r"\X", r"[^\S\n]+", r"(?m:^a)", r"\R", r"[[:alpha:]]+"]):
+    for i, p in enumerate([r"x*", r"(?=b)", "", r"$", r"\b", r"^", r"\w+|[^\w\s]+", r"(?i)[A-C]",
+        r"\p{Han}|\p{Hiragana}+", r"a|ab|abc",
+                           r"[[a-c][^\s]&&[^x]]+", r"\h+|\H", r".", r"(\w)\1", r"\X", r"[^\S\n]+", r"(?m:^a)", r"\R",
+                           r"[[:alpha:]]+"]):
         yield f"pre_regex_{i:02}", file(model, pre=split(p)), PRE_TEXTS + ["xxaxxb", "aabbcc", "abcabc"]
     yield "pre_split_string_regex", file(model, pre=split(string(".+"), "Removed")), PRE_TEXTS + ["a.+b.+", ".+"]
     yield "pre_split_string_empty", file(model, pre=split(string(""), "Isolated")), PRE_TEXTS
     for prefix, use_regex in itertools.product((False, True), repeat=2):
-        yield f"pre_bytelevel_{int(prefix)}{int(use_regex)}", file(model, pre=byte_level(prefix, use_regex)), PRE_TEXTS
+        yield f"pre_bytelevel_{int(prefix)}{int(use_regex)}", file(model,
+            pre=byte_level(prefix, use_regex)), PRE_TEXTS
     for scheme, cut in itertools.product(("always", "first", "never"), (True, False)):
         yield f"pre_metaspace_{scheme}_{int(cut)}", file(model, pre=metaspace(scheme, cut), tokens=special("<s>")), \
             PRE_TEXTS + ["<s>a", " <s> a", "a<s>b <s>"]
     yield "pre_metaspace_other", file(model, pre=metaspace("always", True, "_")), PRE_TEXTS
     yield "pre_metaspace_old", file(model, pre=part("Metaspace", replacement="▁", add_prefix_space=True)), PRE_TEXTS
-    yield "pre_metaspace_old_never", file(model, pre=part("Metaspace", replacement="▁", str_rep="▁", add_prefix_space=False,
+    yield "pre_metaspace_old_never", file(model, pre=part("Metaspace", replacement="▁", str_rep="▁",
+        add_prefix_space=False,
                                                           prepend_scheme="never")), PRE_TEXTS
     for single in (False, True):
         yield f"pre_digits_{int(single)}", file(model, pre=part("Digits", individual_digits=single)), PRE_TEXTS
     for behavior in BEHAVIORS:
-        yield "pre_punctuation_" + behavior.lower(), file(model, pre=part("Punctuation", behavior=behavior)), PRE_TEXTS
+        yield "pre_punctuation_" + behavior.lower(), file(model, pre=part("Punctuation",
+            behavior=behavior)), PRE_TEXTS
     for kind in ("Whitespace", "WhitespaceSplit", "BertPreTokenizer", "UnicodeScripts"):
         yield "pre_" + kind.lower(), file(model, pre=part(kind)), PRE_TEXTS
     yield "pre_delimiter", file(model, pre=part("CharDelimiterSplit", delimiter="-")), PRE_TEXTS
@@ -398,17 +430,20 @@ def pre_tokenizer_files(m):
 def model_files(m):
     meta = metaspace()
     yield "bpe_bytes", file(m.byte_bpe(), pre=byte_level(False, True), decoder=byte_level()), []
-    yield "bpe_bytes_ignore_merges", file(ignoring(m.byte_bpe()), pre=byte_level(False, True), decoder=byte_level()), []
+    yield "bpe_bytes_ignore_merges", file(ignoring(m.byte_bpe()), pre=byte_level(False, True),
+        decoder=byte_level()), []
     yield "bpe_bytes_whole", file(m.byte_bpe(names=["<unk>"]), pre=byte_level(True, False), decoder=byte_level()), []
     yield "bpe_old_merges", file(old_merges(m.byte_bpe()), pre=byte_level(False, True), decoder=byte_level()), []
     yield "bpe_dropout_0", file(m.byte_bpe(dropout=0.0), pre=byte_level(False, True), decoder=byte_level()), []
-    yield "bpe_byte_fallback_bytes", file(m.byte_bpe(byte_fallback=True, unk_token="!"), pre=byte_level(False, True), decoder=byte_level()), []
+    yield "bpe_byte_fallback_bytes", file(m.byte_bpe(byte_fallback=True, unk_token="!"), pre=byte_level(False, True),
+        decoder=byte_level()), []
     for fuse, unk in itertools.product((False, True), ("<unk>", None)):
         for fallback in (False, True):
             name = f"bpe_char_{'unk' if unk else 'drop'}_{int(fuse)}{'_fallback' if fallback else ''}"
             model = m.char_bpe(600 if fallback else 400, fallback=fallback, fuse_unk=fuse)
             model["unk_token"] = unk
-            yield name, file(model, pre=meta, decoder=decoders_of(replace("▁", " "), part("ByteFallback"), part("Fuse"))), \
+            yield name, file(model, pre=meta, decoder=decoders_of(replace("▁", " "), part("ByteFallback"),
+                part("Fuse"))), \
                 ["☃☃ ☃a☃☃b", "a☃", "☃", "\U0001f999☃x"]
     lacking = m.char_bpe(600, fallback=True, fuse_unk=True)
     lacking["vocab"]["<0xzz>"] = lacking["vocab"].pop("<0xE2>")
@@ -416,20 +451,24 @@ def model_files(m):
     mixed = m.char_bpe(600, fallback=True, fuse_unk=False)
     yield "bpe_fallback_whole", file(mixed, normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")),
                                      decoder=decoders_of(replace("▁", " "), part("ByteFallback"), part("Fuse"),
-                                                         part("Strip", content=" ", start=1, stop=0))), ["☃ a", "  a  b"]
+                                                         part("Strip", content=" ", start=1, stop=0))), ["☃ a",
+                                                         "  a  b"]
     for i, (prefix, suffix) in enumerate([("##", None), (None, "</w>"), ("##", "</w>"), ("", ""), ("_", "")]):
         model = m.char_bpe(420, prefix=prefix, suffix=suffix)
         yield f"bpe_affix_{i}", file(model, pre=part("WhitespaceSplit"), decoder=part("BPEDecoder", suffix="</w>")), \
             ["a", "the the", "I am", "é", "☃a", "a☃"]
         yield f"bpe_affix_{i}_ignore", file(dict(ignoring(model), fuse_unk=True), pre=part("WhitespaceSplit"),
-                                            decoder=part("WordPiece", prefix="##", cleanup=False)), ["a", "the</w>", "##e"]
+                                            decoder=part("WordPiece", prefix="##", cleanup=False)), ["a", "the</w>",
+                                            "##e"]
     spaces = {"<unk>": 0, "a": 1, " ": 2, "b": 3, "a ": 4, " b": 5, "a b": 6, "a  b": 7, "  ": 8, "\n": 9, "a\n": 10}
     yield "bpe_merges_with_spaces", file(dict(all_bytes(), byte_fallback=False, unk_token="<unk>", vocab=spaces,
-                                              merges=[["a", " "], [" ", " "], [" ", "b"], ["a ", "b"], ["a ", " b"], ["a", "\n"]])), \
+                                              merges=[["a", " "], [" ", " "], [" ", "b"], ["a ", "b"], ["a ", " b"],
+                                              ["a", "\n"]])), \
         ["a b", "a  b", "a   b", "b a b", "a\nb", "c a b"]
     twice = dict(all_bytes(), byte_fallback=False, vocab={c: i for i, c in enumerate(
         ["a", "b", "c", "ab", "bc", "abc", "aa", "aaa", "aaaa"])})
-    yield "bpe_same_merge_twice", file(dict(twice, merges=[["a", "b"], ["b", "c"], ["a", "b"], ["ab", "c"], ["a", "bc"], ["a", "a"],
+    yield "bpe_same_merge_twice", file(dict(twice, merges=[["a", "b"], ["b", "c"], ["a", "b"], ["ab", "c"],
+        ["a", "bc"], ["a", "a"],
                                                            ["aa", "a"], ["aa", "aa"], ["a", "aa"]])), \
         ["abc", "ababc", "aabcc", "a" * 17, "a" * 300, "abcabcaab"]
     yield "bpe_no_merges", file(dict(twice, merges=[])), ["abc", "abcd"]
@@ -439,31 +478,42 @@ def model_files(m):
                             tokens=[added("<new>", 3), added("the", 900, special=True)]), ["the<new>", "<new>"]
     yield "bpe_cache", file(m.byte_bpe(1200), pre=byte_level(False, True), decoder=byte_level()), []
     yield "unigram", file(m.unigram(), pre=meta, decoder=meta), ["☃☃ ☃a", "aaaaaaaaaaaa", "zzz"]
-    yield "unigram_fallback", file(m.unigram(350, fallback=True), pre=meta, decoder=decoders_of(part("ByteFallback"), meta)), ["☃☃ ☃a", "\u0000"]
+    yield "unigram_fallback", file(m.unigram(350, fallback=True), pre=meta,
+        decoder=decoders_of(part("ByteFallback"), meta)), ["☃☃ ☃a", "\u0000"]
     yield "unigram_unk_null", file(m.unigram(400, unk=None), pre=meta, decoder=meta), ["☃☃ ☃a"]
     yield "unigram_unk_late", file(m.unigram(400, unk=7), pre=meta, decoder=meta), ["☃☃ ☃a"]
     yield "unigram_whole", file(m.unigram(400), normalizers_of(replace(" ", "▁")), decoder=replace("▁", " ")), []
-    ties = [["<unk>", 0.0], ["a", -1.0], ["aa", -2.0], ["aaa", -3.0], ["b", -1.5], ["ab", -2.5], ["ba", -2.5], ["c", -30.0],
+    ties = [["<unk>", 0.0], ["a", -1.0], ["aa", -2.0], ["aaa", -3.0], ["b", -1.5], ["ab", -2.5], ["ba", -2.5],
+        ["c", -30.0],
             ["bc", -31.5], ["a", -1.25], ["é", -3.0], ["\u0301", -3.0], ["aab", 0.5], [" ", -2.0], ["", -9.0]]
     yield "unigram_ties", file({"type": "Unigram", "unk_id": 0, "vocab": ties, "byte_fallback": False}), \
         ["a" * n for n in range(1, 9)] + ["abab", "aabab", "abc", "bcbc", "xbcx", "xx", "axxb", "é e\u0301", "aabaab"]
     yield "unigram_short", file({"type": "Unigram", "unk_id": 0, "vocab": ties[:3]}), ["a", "aab", "bbb", "ab"]
-    yield "wordpiece", file(m.wordpiece(), bert(), part("BertPreTokenizer"), decoder=part("WordPiece", prefix="##", cleanup=True)), \
+    yield "wordpiece", file(m.wordpiece(), bert(), part("BertPreTokenizer"),
+        decoder=part("WordPiece", prefix="##", cleanup=True)), \
         ["x" * 100, "x" * 101, "é" * 101, "the" * 40]
-    yield "wordpiece_prefix", file(m.wordpiece(400, prefix="@@", max_input_chars_per_word=10, continuing_subword_prefix="@@"), None,
+    yield "wordpiece_prefix", file(m.wordpiece(400, prefix="@@", max_input_chars_per_word=10,
+        continuing_subword_prefix="@@"), None,
                                    part("WhitespaceSplit"), decoder=part("WordPiece", prefix="@@", cleanup=False)), \
         ["abcdefghij", "abcdefghijk", "éééééééééé"]
-    yield "wordpiece_no_prefix", file(m.wordpiece(400, prefix="", continuing_subword_prefix=""), None, part("Whitespace"),
+    yield "wordpiece_no_prefix", file(m.wordpiece(400, prefix="", continuing_subword_prefix=""), None,
+        part("Whitespace"),
                                       decoder=part("WordPiece", prefix="", cleanup=True)), []
-    yield "wordpiece_no_unk", file(m.wordpiece(400, unk_token="[NONE]"), None, part("Whitespace")), ["☃", "the", "a ☃"]
+    yield "wordpiece_no_unk", file(m.wordpiece(400, unk_token="[NONE]"), None, part("Whitespace")), ["☃", "the",
+        "a ☃"]
     yield "wordlevel", file(m.wordlevel(), pre=part("Whitespace")), ["the ship", "ship ship ☃"]
-    yield "wordlevel_unk_absent", file(m.wordlevel(unk="<none>"), pre=part("WhitespaceSplit")), ["the ship", "☃", "the of"]
+    yield "wordlevel_unk_absent", file(m.wordlevel(unk="<none>"), pre=part("WhitespaceSplit")), ["the ship", "☃",
+        "the of"]
     wide = {"<unk>": 0, "a": 5, "b": 100, "c": 70000, "d": 7, "the": 6}
-    yield "wordlevel_holes", file({"type": "WordLevel", "vocab": wide, "unk_token": "<unk>"}, pre=part("WhitespaceSplit"),
-                                  tokens=[added("e", 1), added("c", 2), added("f", 9, special=True)]), ["a b c d e f the", "e e", "f"]
+    yield "wordlevel_holes", file({"type": "WordLevel", "vocab": wide, "unk_token": "<unk>"},
+        pre=part("WhitespaceSplit"),
+                                  tokens=[added("e", 1), added("c", 2),
+                                  added("f", 9, special=True)]), ["a b c d e f the", "e e", "f"]
     yield "duplicate_ids", file({"type": "WordLevel", "vocab": {"<unk>": 0, "a": 1, "b": 1, "c": 2, "d": 2, "e": 3},
-                                 "unk_token": "<unk>"}, pre=part("WhitespaceSplit"), tokens=[added("f", 3)]), ["a b c d e f", "e"]
-    yield "duplicate_ids_bpe", file(dict(twice, vocab={**twice["vocab"], "bc": 3, "x": 0}, merges=[["a", "b"], ["b", "c"]])), \
+                                 "unk_token": "<unk>"}, pre=part("WhitespaceSplit"),
+                                 tokens=[added("f", 3)]), ["a b c d e f", "e"]
+    yield "duplicate_ids_bpe", file(dict(twice, vocab={**twice["vocab"], "bc": 3, "x": 0},
+        merges=[["a", "b"], ["b", "c"]])), \
         ["abc", "abbc", "x", "a"]
 
 
@@ -494,39 +544,53 @@ def processor_files(m):
     names = ["<s>", "</s>", "<unk>", "<sep>"]
     model = m.byte_bpe(380, names=names)
     marks = special(*names)
-    shapes = [("template_bos", template("<s> $A", **{"<s>": 0})), ("template_both", template("<s> $A </s>", **{"<s>": 0, "</s>": 1})),
+    shapes = [("template_bos", template("<s> $A", **{"<s>": 0})), ("template_both",
+        template("<s> $A </s>", **{"<s>": 0, "</s>": 1})),
               ("template_many", template("two:0 $A:0 two:0 two:0", two=[3, 2, 3])), ("template_none", template("$A")),
               ("template_only", template("<s>", pair="<s> $A $B", **{"<s>": 0})),
               ("template_twice", template("$A <s> $A:1", **{"<s>": 0})),
               ("bert", part("BertProcessing", sep=["</s>", 1], cls=["<s>", 0])),
               ("bert_far", part("BertProcessing", sep=["nowhere", 5000], cls=["<s>", 0]))]
     for name, post in shapes:
-        yield "post_" + name, file(model, pre=byte_level(False, True), post=post, decoder=byte_level(), tokens=marks), ["a b", "<s>a</s>"]
+        yield "post_" + name, file(model, pre=byte_level(False, True), post=post, decoder=byte_level(),
+            tokens=marks), ["a b", "<s>a</s>"]
     tight = ["  a  b ", " \t a\n", "   ", "a", " é  中 ", "\u00a0a\u3000", " a<s> b"]
     for trim, prefix in itertools.product((False, True), repeat=2):
         yield f"post_roberta_{int(trim)}{int(prefix)}", file(
             model, pre=byte_level(prefix, True), decoder=byte_level(), tokens=marks,
-            post=part("RobertaProcessing", sep=["</s>", 1], cls=["<s>", 0], trim_offsets=trim, add_prefix_space=prefix)), tight
+            post=part("RobertaProcessing", sep=["</s>", 1], cls=["<s>", 0], trim_offsets=trim,
+            add_prefix_space=prefix)), tight
         yield f"post_bytelevel_{int(trim)}{int(prefix)}", file(
-            model, pre=byte_level(False, False), decoder=byte_level(), tokens=marks, post=byte_level(prefix, True, trim)), tight
-    yield "post_sequence", file(model, pre=byte_level(True, True), decoder=byte_level(), tokens=marks, post=processors_of(
+            model, pre=byte_level(False, False), decoder=byte_level(), tokens=marks,
+            post=byte_level(prefix, True, trim)), tight
+    yield "post_sequence", file(model, pre=byte_level(True, True), decoder=byte_level(), tokens=marks,
+        post=processors_of(
         byte_level(True, True, True), template("<s> $A <sep>", **{"<s>": 0, "<sep>": 3}))), tight
     # the second template is given two encodings and takes them for a pair; with three the package stops
-    yield "post_sequence_templates", file(model, pre=byte_level(True, True), decoder=byte_level(), tokens=marks, post=processors_of(
+    yield "post_sequence_templates", file(model, pre=byte_level(True, True), decoder=byte_level(), tokens=marks,
+        post=processors_of(
         template("<s> $A", **{"<s>": 0}), template("$A <sep>", "$A </s> $B </s>", **{"</s>": 1, "<sep>": 3}))), tight
-    yield "post_sequence_roberta", file(model, pre=byte_level(True, True), decoder=byte_level(), tokens=marks, post=processors_of(
+    yield "post_sequence_roberta", file(model, pre=byte_level(True, True), decoder=byte_level(), tokens=marks,
+        post=processors_of(
         part("RobertaProcessing", sep=["</s>", 1], cls=["<s>", 0], trim_offsets=True, add_prefix_space=True),
         processors_of(byte_level(False, True, True)), part("BertProcessing", sep=["</s>", 1], cls=["<s>", 0]))), tight
-    yield "post_sequence_empty", file(model, pre=byte_level(False, True), decoder=byte_level(), tokens=marks, post=processors_of()), tight
-    yield "post_truncation", file(model, pre=byte_level(False, True), decoder=byte_level(), tokens=marks, post=template("<s> $A", **{"<s>": 0}),
-                                  truncation={"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0},
-                                  padding={"strategy": {"Fixed": 8}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 2,
+    yield "post_sequence_empty", file(model, pre=byte_level(False, True), decoder=byte_level(), tokens=marks,
+        post=processors_of()), tight
+    yield "post_truncation", file(model, pre=byte_level(False, True), decoder=byte_level(), tokens=marks,
+        post=template("<s> $A", **{"<s>": 0}),
+                                  truncation={"direction": "Right", "max_length": 4, "strategy": "LongestFirst",
+                                  "stride": 0},
+                                  padding={"strategy": {"Fixed": 8}, "direction": "Right", "pad_to_multiple_of": None,
+                                  "pad_id": 2,
                                            "pad_type_id": 0, "pad_token": "<unk>"}), tight
 
 
-DECODED = ["a", "b", "the", "##ing", "ing", "▁a", "▁▁b", "a▁b", "▁", "Ġa", "Ãī", "Ã", "ī", "é", "ä¸Ń", "中", "<0xE4>", "<0xB8>", "<0xAD>",
-           "<0x41>", "<0x0a>", "<0x4>", "<0xZZ>", "<0xC3>", "a</w>", "</w>b</w>", "</w>", "<pad>", "|", "h", "hh", ".", ",", "!", "?", "'", "n't",
-           "'m", "'s", "'ve", "'re", "do", "not", "don't", "aa", "aXa", "Xx", "XX", "X", "##", "####a", "-", "Ċ", "Ł", "☃", "xxaxx", "\u00a0", "<s>"]
+DECODED = ["a", "b", "the", "##ing", "ing", "▁a", "▁▁b", "a▁b", "▁", "Ġa", "Ãī", "Ã", "ī", "é", "ä¸Ń", "中", "<0xE4>",
+    "<0xB8>", "<0xAD>",
+           "<0x41>", "<0x0a>", "<0x4>", "<0xZZ>", "<0xC3>", "a</w>", "</w>b</w>", "</w>", "<pad>", "|", "h", "hh",
+           ".", ",", "!", "?", "'", "n't",
+           "'m", "'s", "'ve", "'re", "do", "not", "don't", "aa", "aXa", "Xx", "XX", "X", "##", "####a", "-", "Ċ", "Ł",
+           "☃", "xxaxx", "\u00a0", "<s>"]
 
 
 def decoder_files(_):
@@ -534,31 +598,45 @@ def decoder_files(_):
     model = {"type": "WordLevel", "vocab": vocab, "unk_token": "<s>"}
     r = random.Random("decoders")
     own = [" ".join(r.choice(DECODED) for _ in range(n)) for n in [1] * 6 + [2] * 12 + [4] * 24 + [12] * 20] + [
-        "<0xE4> <0xB8> <0xAD>", "<0xE4> <0xB8> <0x41>", "<0xE4>", "a <0xE4> <0xB8> <0xAD> <0xC3> b", "h h <pad> h | | <pad> a",
+        "<0xE4> <0xB8> <0xAD>", "<0xE4> <0xB8> <0x41>", "<0xE4>", "a <0xE4> <0xB8> <0xAD> <0xC3> b",
+        "h h <pad> h | | <pad> a",
         "<pad> <pad> |", "X X a XX XXX", "▁a ▁a", "▁ ▁", "##ing a ##ing", "do not n't", "a . b , c ! ? ' m"]
     ways = [("none", None), ("bytelevel", byte_level()), ("wordpiece", part("WordPiece", prefix="##", cleanup=True)),
-            ("wordpiece_raw", part("WordPiece", prefix="##", cleanup=False)), ("wordpiece_empty", part("WordPiece", prefix="", cleanup=True)),
+            ("wordpiece_raw", part("WordPiece", prefix="##", cleanup=False)),
+            ("wordpiece_empty", part("WordPiece", prefix="", cleanup=True)),
             ("bpe", part("BPEDecoder", suffix="</w>")), ("bpe_empty", part("BPEDecoder", suffix="")),
             ("ctc", part("CTC", pad_token="<pad>", word_delimiter_token="|", cleanup=True)),
             ("ctc_raw", part("CTC", pad_token="<pad>", word_delimiter_token="|", cleanup=False)),
             ("ctc_other", part("CTC", pad_token="a", word_delimiter_token="h", cleanup=True)),
-            ("fallback", part("ByteFallback")), ("fuse", part("Fuse")), ("metaspace", metaspace()), ("metaspace_first", metaspace("first")),
+            ("fallback", part("ByteFallback")), ("fuse", part("Fuse")), ("metaspace", metaspace()),
+            ("metaspace_first", metaspace("first")),
             ("metaspace_never", metaspace("never", False)), ("metaspace_other", metaspace("always", True, "X")),
-            ("replace", replace("a", "<A>")), ("replace_regex", replace(regex("x*"), "-")), ("replace_away", replace("▁", "")),
+            ("replace", replace("a", "<A>")), ("replace_regex", replace(regex("x*"), "-")),
+            ("replace_away", replace("▁", "")),
             ("replace_regex_2", replace(regex("[▁Ġ]"), " ")), ("replace_anchor", replace(regex("^a"), "!")),
-            ("strip_10", part("Strip", content="X", start=1, stop=0)), ("strip_01", part("Strip", content="X", start=0, stop=1)),
-            ("strip_22", part("Strip", content="X", start=2, stop=2)), ("strip_aa", part("Strip", content="a", start=1, stop=1)),
-            ("seq_llama", decoders_of(replace("▁", " "), part("ByteFallback"), part("Fuse"), part("Strip", content=" ", start=1, stop=0))),
-            ("seq_strip_first", decoders_of(replace("▁", " "), part("Strip", content=" ", start=1, stop=0), part("ByteFallback"))),
-            ("seq_fallback_replace", decoders_of(part("ByteFallback"), replace("中", "a"), part("Fuse"), replace("aa", "b"))),
-            ("seq_bytes_fuse", decoders_of(byte_level(), part("Fuse"), replace("é", "E"))), ("seq_empty", decoders_of()),
+            ("strip_10", part("Strip", content="X", start=1, stop=0)), ("strip_01",
+            part("Strip", content="X", start=0, stop=1)),
+            ("strip_22", part("Strip", content="X", start=2, stop=2)), ("strip_aa",
+            part("Strip", content="a", start=1, stop=1)),
+            ("seq_llama", decoders_of(replace("▁", " "), part("ByteFallback"), part("Fuse"),
+            part("Strip", content=" ", start=1, stop=0))),
+            ("seq_strip_first", decoders_of(replace("▁", " "), part("Strip", content=" ", start=1, stop=0),
+            part("ByteFallback"))),
+            ("seq_fallback_replace", decoders_of(part("ByteFallback"), replace("中", "a"), part("Fuse"),
+            replace("aa", "b"))),
+            ("seq_bytes_fuse", decoders_of(byte_level(), part("Fuse"), replace("é", "E"))),
+            ("seq_empty", decoders_of()),
             ("seq_fallback_bytes", decoders_of(part("ByteFallback"), byte_level())),
             ("seq_meta_fallback", decoders_of(part("ByteFallback"), metaspace())),
             ("seq_meta_last", decoders_of(part("Fuse"), metaspace())),
-            ("seq_wordpiece_fuse", decoders_of(part("WordPiece", prefix="##", cleanup=True), part("Fuse"), part("Strip", content="a", start=1, stop=1))),
-            ("seq_ctc_replace", decoders_of(part("CTC", pad_token="<pad>", word_delimiter_token="|", cleanup=True), replace("h", "H"))),
-            ("seq_bpe_strip", decoders_of(part("BPEDecoder", suffix="</w>"), part("Strip", content=" ", start=0, stop=1))),
-            ("seq_nested", decoders_of(decoders_of(replace("a", "XX"), decoders_of(part("Strip", content="X", start=1, stop=0))), part("Fuse"),
+            ("seq_wordpiece_fuse", decoders_of(part("WordPiece", prefix="##", cleanup=True), part("Fuse"),
+            part("Strip", content="a", start=1, stop=1))),
+            ("seq_ctc_replace", decoders_of(part("CTC", pad_token="<pad>", word_delimiter_token="|", cleanup=True),
+            replace("h", "H"))),
+            ("seq_bpe_strip", decoders_of(part("BPEDecoder", suffix="</w>"),
+            part("Strip", content=" ", start=0, stop=1))),
+            ("seq_nested", decoders_of(decoders_of(replace("a", "XX"), decoders_of(part("Strip", content="X", start=1,
+            stop=0))), part("Fuse"),
                                        part("Strip", content="X", start=0, stop=3)))]
     for name, decoder in ways:
         yield "dec_" + name, file(model, pre=part("WhitespaceSplit"), decoder=decoder, tokens=[
@@ -575,39 +653,55 @@ def added_files(m):
     for bits in range(32):
         word = f"Tök{bits:02}"
         tokens.append(added(word, 0, **flags_of(bits)))
-        own += [f"  {word}  ", f"a{word}b", f"{word}{word} {word}\n", f"_{word}.", word.lower(), word.replace("ö", "o\u0308") + " " + word]
+        own += [f"  {word}  ", f"a{word}b", f"{word}{word} {word}\n", f"_{word}.", word.lower(),
+            word.replace("ö", "o\u0308") + " " + word]
     r = random.Random("added")
-    own += [r.choice(["", " ", "a"]).join(r.choice([t["content"], " ", "\u00a0", "b", "."]) for t in r.sample(tokens, 5)) for _ in range(60)]
-    chains = [("plain", None), ("lower", part("Lowercase")), ("nfkd", part("NFKD")), ("nfc", part("NFC")), ("bert", bert()),
+    own += [r.choice(["", " ", "a"]).join(r.choice([t["content"], " ", "\u00a0", "b", "."])
+        for t in r.sample(tokens, 5)) for _ in range(60)]
+    chains = [("plain", None), ("lower", part("Lowercase")), ("nfkd", part("NFKD")), ("nfc", part("NFC")),
+        ("bert", bert()),
               ("strip", part("Strip", strip_left=True, strip_right=True)),
               ("llama", normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁"))),
               ("removes", replace(regex("[köo0]"), "")), ("bytes", part("ByteLevel"))]
     for name, normalizer in chains:
         yield "added_flags_" + name, file(all_bytes(), normalizer, tokens=tokens), own, {"only": True}
     nested = [added(c, 0, special=i % 3 == 0, normalized=i % 2 == 1) for i, c in enumerate(
-        ["<a>", "<a><b>", "<", "<a", "aa", "aaa", "a", "ab", "abc", "abcd", "bcde", " ", "  ", "   ", "\n", "\n\n", "e\u0301", "é", "\u0301", "中", "中文",
+        ["<a>", "<a><b>", "<", "<a", "aa", "aaa", "a", "ab", "abc", "abcd", "bcde", " ", "  ", "   ", "\n", "\n\n",
+        "e\u0301", "é", "\u0301", "中", "中文",
          "<|x|>", "<|x|>y", "x|", "|>", "ſ", "İ", "ß", "\ufb01", ""])]
-    texts_of = ["<a><b>", "<a", "<a><", "aaaa", "aaaaa", "abcde", "abcdef", "     ", "\n\n\n", "e\u0301 é \u0301", "中文中", "<|x|>y<|x|>", "x|>", "ſs İi ßss ﬁ fi"]
-    for name, normalizer in (("plain", None), ("nfc", part("NFC")), ("lower", part("Lowercase")), ("nfkc", part("NFKC"))):
+    texts_of = ["<a><b>", "<a", "<a><", "aaaa", "aaaaa", "abcde", "abcdef", "     ", "\n\n\n", "e\u0301 é \u0301",
+        "中文中", "<|x|>y<|x|>", "x|>", "ſs İi ßss ﬁ fi"]
+    for name, normalizer in (("plain", None), ("nfc", part("NFC")), ("lower", part("Lowercase")),
+        ("nfkc", part("NFKC"))):
         yield "added_nested_" + name, file(all_bytes(), normalizer, tokens=nested), texts_of
-    words = [added("the", 0, single_word=True), added("ship", 0, single_word=True, lstrip=True), added("line", 0, lstrip=True, rstrip=True),
-             added("a b", 0, single_word=True, normalized=True), added(" lead", 0), added("trail ", 0, rstrip=True), added("_x_", 0, single_word=True),
-             added("\u0301m", 0, single_word=True), added("²", 0, single_word=True), added("-", 0, single_word=True, lstrip=True)]
-    own = ["the ship", "theship", "the_ship", "the-ship the", "line line line", "  line \n ship  ", "a b c", "xa b", "a bc a b", " lead lead", "trail  trail",
+    words = [added("the", 0, single_word=True), added("ship", 0, single_word=True, lstrip=True),
+        added("line", 0, lstrip=True, rstrip=True),
+             added("a b", 0, single_word=True, normalized=True), added(" lead", 0), added("trail ", 0, rstrip=True),
+             added("_x_", 0, single_word=True),
+             added("\u0301m", 0, single_word=True), added("²", 0, single_word=True),
+             added("-", 0, single_word=True, lstrip=True)]
+    own = ["the ship", "theship", "the_ship", "the-ship the", "line line line", "  line \n ship  ", "a b c", "xa b",
+        "a bc a b", " lead lead", "trail  trail",
            "_x_ a_x_", "a\u0301m \u0301m", "²² x² ²", "- - a-b", "the\u0301 the\u200d the中 the١", "étheé the.the"]
     yield "added_words", file(m.byte_bpe(), pre=byte_level(False, True), decoder=byte_level(), tokens=words), own
-    yield "added_words_meta", file(m.char_bpe(400), pre=metaspace("first"), decoder=metaspace("first"), tokens=words), own
-    yield "added_words_prefix", file(m.byte_bpe(), pre=byte_level(True, True), decoder=byte_level(), tokens=words), own
+    yield "added_words_meta", file(m.char_bpe(400), pre=metaspace("first"), decoder=metaspace("first"),
+        tokens=words), own
+    yield "added_words_prefix", file(m.byte_bpe(), pre=byte_level(True, True), decoder=byte_level(),
+        tokens=words), own
     model = m.byte_bpe(names=["<s>", "</s>"])
     yield "added_ids_ignored", file(model, pre=byte_level(False, True), decoder=byte_level(), tokens=[
-        added("</s>", 0, special=True), added("<s>", 77, special=True), added("<new>", 3), added("<new2>", 100000, special=True), added("the", 5),
-        added("Ġthe", 6, special=True), added("<new>", 9, special=True), added("é", 419), added("é", 12, normalized=True)]), \
+        added("</s>", 0, special=True), added("<s>", 77, special=True), added("<new>", 3),
+        added("<new2>", 100000, special=True), added("the", 5),
+        added("Ġthe", 6, special=True), added("<new>", 9, special=True), added("é", 419),
+        added("é", 12, normalized=True)]), \
         ["<s></s><new><new2>", "the the Ġthe", "é<new>é", " <new2> "]
     yield "added_same_normalized", file(all_bytes(), part("Lowercase"), tokens=[
-        added("AB", 0, normalized=True), added("ab", 0, normalized=True), added("Ab", 0), added("aB", 0, special=True, normalized=True),
+        added("AB", 0, normalized=True), added("ab", 0, normalized=True), added("Ab", 0),
+        added("aB", 0, special=True, normalized=True),
         added("É", 0, normalized=True), added("é", 0)]), ["AB ab Ab aB É é", "ABab"]
     yield "added_empty_normalized", file(all_bytes(), part("StripAccents"), tokens=[
-        added("\u0301", 0, normalized=True), added("\u0302", 0), added("x\u0301", 0, normalized=True)]), ["\u0301 \u0302 x\u0301 x", "a\u0301"]
+        added("\u0301", 0, normalized=True), added("\u0302", 0), added("x\u0301", 0,
+        normalized=True)]), ["\u0301 \u0302 x\u0301 x", "a\u0301"]
 
 
 def family_files(m):
@@ -616,89 +710,136 @@ def family_files(m):
     bert_added = special(*bert_names)
     bert_post = template("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", **{"[CLS]": 2, "[SEP]": 3})
     wordpiece = part("WordPiece", prefix="##", cleanup=True)
-    yield "bert_uncased", file(m.wordpiece(), bert(), part("BertPreTokenizer"), bert_post, wordpiece, bert_added), ["[CLS]a[MASK] b", "[unk]"]
-    yield "bert_cased", file(m.wordpiece(lower=False), bert(lower=False), part("BertPreTokenizer"), bert_post, wordpiece, bert_added), []
+    yield "bert_uncased", file(m.wordpiece(), bert(), part("BertPreTokenizer"), bert_post, wordpiece,
+        bert_added), ["[CLS]a[MASK] b", "[unk]"]
+    yield "bert_cased", file(m.wordpiece(lower=False), bert(lower=False), part("BertPreTokenizer"), bert_post,
+        wordpiece, bert_added), []
     yield "roberta", file(m.byte_bpe(names=["<s>", "<pad>", "</s>", "<unk>"]), None, byte_level(False, True),
-                          part("RobertaProcessing", sep=["</s>", 2], cls=["<s>", 0], trim_offsets=True, add_prefix_space=False), byte_level(),
-                          special("<s>", "<pad>", "</s>", "<unk>", normalized=True) + [added("<mask>", 420, special=True, lstrip=True)]), \
+                          part("RobertaProcessing", sep=["</s>", 2], cls=["<s>", 0], trim_offsets=True,
+                          add_prefix_space=False), byte_level(),
+                          special("<s>", "<pad>", "</s>", "<unk>", normalized=True)
+                          + [added("<mask>", 420, special=True, lstrip=True)]), \
         ["a <mask> b", " <mask>", "<s> a</s>"]
     small = charsmap(small_rules())
     t5 = ("<pad>", "</s>", "<unk>")
     extra = special(*t5) + special(*[f"<extra_id_{i}>" for i in range(9, -1, -1)], first=503)
     yield "t5", file(m.unigram(500, t5, unk=2), small, pretokenizers_of(part("WhitespaceSplit"), metaspace()),
-                     template("$A </s>", "$A </s> $B </s>", **{"</s>": 1}), metaspace(), extra), ["a <extra_id_0> b <extra_id_1>.", "  a  b "]
-    yield "mt5", file(m.unigram(500, t5, unk=2, fallback=True), normalizers_of(small, replace(regex(" {2,}"), "▁")), metaspace("always", True),
+                     template("$A </s>", "$A </s> $B </s>", **{"</s>": 1}), metaspace(),
+                     extra), ["a <extra_id_0> b <extra_id_1>.", "  a  b "]
+    yield "mt5", file(m.unigram(500, t5, unk=2, fallback=True), normalizers_of(small, replace(regex(" {2,}"), "▁")),
+        metaspace("always", True),
                       template("$A </s>", **{"</s>": 1}), metaspace(), special(*t5)), ["a  b   c"]
     albert = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
-    yield "albert", file(m.unigram(500, albert, unk=1), normalizers_of(replace("``", '"'), replace("''", '"'), part("NFKD"), part("StripAccents"),
+    yield "albert", file(m.unigram(500, albert, unk=1), normalizers_of(replace("``", '"'), replace("''", '"'),
+        part("NFKD"), part("StripAccents"),
                                                                       part("Lowercase"), small), metaspace(),
                          template("[CLS] $A [SEP]", **{"[CLS]": 2, "[SEP]": 3}), metaspace(),
-                         special(*albert[:4]) + [added("[MASK]", 4, special=True, lstrip=True)]), ["``a''", "Café [MASK]"]
+                         special(*albert[:4]) + [added("[MASK]", 4, special=True, lstrip=True)]), ["``a''",
+                         "Café [MASK]"]
     xlnet = ("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>")
-    yield "xlnet", file(m.unigram(500, xlnet), normalizers_of(replace("``", '"'), replace("''", '"'), small, replace(regex(" {2,}"), " ")), metaspace(),
-                        template("$A:0 <sep>:0 <cls>:2", **{"<sep>": 4, "<cls>": 3}), metaspace(), special(*xlnet)), ["a <mask>"]
+    yield "xlnet", file(m.unigram(500, xlnet), normalizers_of(replace("``", '"'), replace("''", '"'), small,
+        replace(regex(" {2,}"), " ")), metaspace(),
+                        template("$A:0 <sep>:0 <cls>:2", **{"<sep>": 4, "<cls>": 3}), metaspace(),
+                        special(*xlnet)), ["a <mask>"]
     llama = ("<unk>", "<s>", "</s>")
-    spm_decoder = decoders_of(replace("▁", " "), part("ByteFallback"), part("Fuse"), part("Strip", content=" ", start=1, stop=0))
-    yield "llama2", file(m.char_bpe(800, llama, fallback=True, fuse_unk=True), normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")), None,
-                         template("<s> $A", "<s> $A <s>:1 $B:1", **{"<s>": 1}), spm_decoder, special(*llama, normalized=True)), ["<s>a</s> b", "  a", "[INST] hi [/INST]"]
-    yield "llama2_plain_added", file(m.char_bpe(800, llama, fallback=True, fuse_unk=True), normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")),
-                                     None, template("<s> $A", **{"<s>": 1}), spm_decoder, special(*llama) + [added("<|x|>", 5, rstrip=True)]), \
+    spm_decoder = decoders_of(replace("▁", " "), part("ByteFallback"), part("Fuse"),
+        part("Strip", content=" ", start=1, stop=0))
+    yield "llama2", file(m.char_bpe(800, llama, fallback=True, fuse_unk=True),
+        normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")), None,
+                         template("<s> $A", "<s> $A <s>:1 $B:1", **{"<s>": 1}), spm_decoder,
+                         special(*llama, normalized=True)), ["<s>a</s> b", "  a", "[INST] hi [/INST]"]
+    yield "llama2_plain_added", file(m.char_bpe(800, llama, fallback=True, fuse_unk=True),
+        normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")),
+                                     None, template("<s> $A", **{"<s>": 1}), spm_decoder,
+                                     special(*llama) + [added("<|x|>", 5, rstrip=True)]), \
         ["<s>a</s> b", "<|x|> \n a", " <|x|>"]
-    yield "mistral_v03", file(m.char_bpe(800, llama, fallback=True, fuse_unk=True), None, metaspace("first", False), template("<s> $A", **{"<s>": 1}),
-                              spm_decoder, special(*llama) + special("[INST]", "[/INST]", first=3)), ["[INST] a [/INST] b", "[INST]a"]
+    yield "mistral_v03", file(m.char_bpe(800, llama, fallback=True, fuse_unk=True), None, metaspace("first", False),
+        template("<s> $A", **{"<s>": 1}),
+                              spm_decoder, special(*llama) + special("[INST]", "[/INST]",
+                              first=3)), ["[INST] a [/INST] b", "[INST]a"]
     gemma = ("<pad>", "<eos>", "<bos>", "<unk>")
-    yield "gemma", file(m.char_bpe(800, gemma, fallback=True, fuse_unk=True), replace(" ", "▁"), split(string(" "), "MergedWithPrevious"),
-                        template("<bos> $A", **{"<bos>": 2}), decoders_of(replace("▁", " "), part("ByteFallback"), part("Fuse")),
-                        special(*gemma) + [added("\n\n", 4), added("▁▁", 5), added("<start_of_turn>", 6, special=True)]), \
+    yield "gemma", file(m.char_bpe(800, gemma, fallback=True, fuse_unk=True), replace(" ", "▁"),
+        split(string(" "), "MergedWithPrevious"),
+                        template("<bos> $A", **{"<bos>": 2}), decoders_of(replace("▁", " "), part("ByteFallback"),
+                        part("Fuse")),
+                        special(*gemma) + [added("\n\n", 4), added("▁▁", 5),
+                        added("<start_of_turn>", 6, special=True)]), \
         ["<start_of_turn>user\nhi", "a  b   c", "\n\n\na"]
-    yield "gpt_neox", file(m.byte_bpe(names=["<|endoftext|>", "<|padding|>"]), part("NFC"), byte_level(False, True), byte_level(False, True),
-                           byte_level(False, True), special("<|endoftext|>", "<|padding|>") + [added(" " * n, 420 + n, normalized=True) for n in range(24, 1, -1)]), \
+    yield "gpt_neox", file(m.byte_bpe(names=["<|endoftext|>", "<|padding|>"]), part("NFC"), byte_level(False, True),
+        byte_level(False, True),
+                           byte_level(False, True), special("<|endoftext|>", "<|padding|>")
+                           + [added(" " * n, 420 + n, normalized=True) for n in range(24, 1, -1)]), \
         [" " * n + "x" for n in (1, 2, 3, 24, 25, 49)] + ["a  b   c", "def f():\n    return  1"]
     clip = ("<|startoftext|>", "<|endoftext|>")
     pre = pretokenizers_of(split(CLIP, "Removed", True), byte_level())
-    yield "clip", file(clip_model(m), normalizers_of(part("NFC"), replace(regex(r"\s+"), " "), part("Lowercase")), pre,
-                       part("RobertaProcessing", sep=["<|endoftext|>", 1], cls=["<|startoftext|>", 0], trim_offsets=False, add_prefix_space=False),
-                       byte_level(False, True), special(*clip, normalized=True)), ["A photo of a cat", "the ship's LINE", "é É"]
+    yield "clip", file(clip_model(m), normalizers_of(part("NFC"), replace(regex(r"\s+"), " "), part("Lowercase")),
+        pre,
+                       part("RobertaProcessing", sep=["<|endoftext|>", 1], cls=["<|startoftext|>", 0],
+                       trim_offsets=False, add_prefix_space=False),
+                       byte_level(False, True), special(*clip, normalized=True)), ["A photo of a cat",
+                       "the ship's LINE", "é É"]
     marian = ("</s>", "<unk>", "<pad>")
-    yield "marian", file(m.unigram(500, marian, unk=1), small, metaspace("always"), template("$A </s>", **{"</s>": 0}), metaspace(), special(*marian)), \
+    yield "marian", file(m.unigram(500, marian, unk=1), small, metaspace("always"),
+        template("$A </s>", **{"</s>": 0}), metaspace(), special(*marian)), \
         [">>fra<< a b"]
     whisper = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>"]
     yield "whisper", file(m.byte_bpe(names=[]), None, byte_level(False, True),
-                          template("start $A <|endoftext|>", start=[421, 422, 423, 424], **{"<|endoftext|>": 420}), byte_level(), special(*whisper, first=420) +
+                          template("start $A <|endoftext|>", start=[421, 422, 423, 424], **{"<|endoftext|>": 420}),
+                          byte_level(), special(*whisper, first=420) +
                           [added(f"<|{i / 50:.2f}|>", 425 + i) for i in range(6)]), ["<|0.00|> a<|0.02|>", "<|en|>a"]
     deepseek = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"]
-    yield "deepseek", file(m.byte_bpe(names=deepseek), normalizers_of(), pretokenizers_of(*[split(p) for p in DEEPSEEK], byte_level()),
-                           template("b $A", b=0), byte_level(), special(*deepseek) + [added("<｜User｜>", 420), added("<think>", 421, normalized=True)]), \
+    yield "deepseek", file(m.byte_bpe(names=deepseek), normalizers_of(),
+        pretokenizers_of(*[split(p) for p in DEEPSEEK], byte_level()),
+                           template("b $A", b=0), byte_level(), special(*deepseek)
+                           + [added("<｜User｜>", 420), added("<think>", 421, normalized=True)]), \
         ["<｜User｜>中文かな123456 a.b", "<think>"]
-    yield "o200k", file(m.byte_bpe(pattern=O200K), None, pretokenizers_of(split(O200K, "Removed", True), byte_level()), None, byte_level(),
+    yield "o200k", file(m.byte_bpe(pattern=O200K), None, pretokenizers_of(split(O200K, "Removed", True),
+        byte_level()), None, byte_level(),
                         special("<|endoftext|>", "<|call|>", first=420)), []
-    yield "llama3", file(ignoring(m.byte_bpe(pattern=C3)), None, pretokenizers_of(split(C3), byte_level()), processors_of(
-        byte_level(True, True, False), template("b $A", b=420)), byte_level(True, True, True), special("<|begin_of_text|>", "<|eot_id|>", first=420)), \
+    yield "llama3", file(ignoring(m.byte_bpe(pattern=C3)), None, pretokenizers_of(split(C3), byte_level()),
+        processors_of(
+        byte_level(True, True, False), template("b $A", b=420)), byte_level(True, True, True),
+        special("<|begin_of_text|>", "<|eot_id|>", first=420)), \
         ["<|begin_of_text|>ship ship xyz"]
-    yield "qwen35", file(m.byte_bpe(pattern=QWEN35), part("NFC"), pretokenizers_of(split(QWEN35), byte_level()), byte_level(False, False, False),
+    yield "qwen35", file(m.byte_bpe(pattern=QWEN35), part("NFC"), pretokenizers_of(split(QWEN35), byte_level()),
+        byte_level(False, False, False),
                          byte_level(), special("<|endoftext|>", "<|im_start|>", first=420)), ["<|im_start|>"]
-    yield "tekken", file(ignoring(m.byte_bpe(pattern=TEKKEN)), None, pretokenizers_of(split(TEKKEN), byte_level()), template("<s> $A", **{"<s>": 420}),
+    yield "tekken", file(ignoring(m.byte_bpe(pattern=TEKKEN)), None, pretokenizers_of(split(TEKKEN), byte_level()),
+        template("<s> $A", **{"<s>": 420}),
                          byte_level(), special("<s>", "</s>", first=420)), []
-    yield "bloom", file(m.byte_bpe(pattern=r" ?[^\s.,!?]+"), None, pretokenizers_of(split(BLOOM), byte_level()), byte_level(False, False), byte_level(),
+    yield "bloom", file(m.byte_bpe(pattern=r" ?[^\s.,!?]+"), None, pretokenizers_of(split(BLOOM), byte_level()),
+        byte_level(False, False), byte_level(),
                         special("<unk>", "<s>", first=420)), ["a,b (c) [d] |", "…。，、।۔،"]
-    yield "command_r", file(m.byte_bpe(), part("NFC"), pretokenizers_of(part("Digits", individual_digits=True), byte_level(False, True)),
+    yield "command_r", file(m.byte_bpe(), part("NFC"), pretokenizers_of(part("Digits", individual_digits=True),
+        byte_level(False, True)),
                             template("<s> $A", **{"<s>": 420}), byte_level(), special("<s>", first=420)), []
-    yield "phi3", file(m.char_bpe(800, llama, fallback=True, fuse_unk=True), normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")), None,
-                       template("<s> $A", **{"<s>": 1}), spm_decoder, special("<unk>", "<s>") + [added("</s>", 2, rstrip=True)] + [
-                           added(c, 900, special=True, rstrip=True) for c in ("<|end|>", "<|user|>", "<|assistant|>")]), ["<|user|>\n hi <|end|> \n <|assistant|>"]
-    yield "xlm_roberta", file(m.unigram(500, ("<s>", "<pad>", "</s>", "<unk>"), unk=3), small, pretokenizers_of(part("WhitespaceSplit"), metaspace()),
-                              template("<s> $A </s>", **{"<s>": 0, "</s>": 2}), metaspace(), special("<s>", "<pad>", "</s>", "<unk>") + [
+    yield "phi3", file(m.char_bpe(800, llama, fallback=True, fuse_unk=True),
+        normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")), None,
+                       template("<s> $A", **{"<s>": 1}), spm_decoder, special("<unk>", "<s>")
+                       + [added("</s>", 2, rstrip=True)] + [
+                           added(c, 900, special=True, rstrip=True) for c in ("<|end|>", "<|user|>",
+                           "<|assistant|>")]), ["<|user|>\n hi <|end|> \n <|assistant|>"]
+    yield "xlm_roberta", file(m.unigram(500, ("<s>", "<pad>", "</s>", "<unk>"), unk=3), small,
+        pretokenizers_of(part("WhitespaceSplit"), metaspace()),
+                              template("<s> $A </s>", **{"<s>": 0, "</s>": 2}), metaspace(),
+                              special("<s>", "<pad>", "</s>", "<unk>") + [
                                   added("<mask>", 500, special=True, lstrip=True)]), ["a <mask> b"]
     ctc = {c: i for i, c in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|"] + list("ETAOINHSRDLUMWCFGYPBVKXJQZ'"))}
-    yield "wav2vec2", file({"type": "WordLevel", "vocab": ctc, "unk_token": "<unk>"}, replace(" ", "|"), split(regex("."), "Isolated"),
-                           None, part("CTC", pad_token="<pad>", word_delimiter_token="|", cleanup=True), special("<s>", "</s>")), ["HELLO THE BOOK", "A  B"]
+    yield "wav2vec2", file({"type": "WordLevel", "vocab": ctc, "unk_token": "<unk>"}, replace(" ", "|"),
+        split(regex("."), "Isolated"),
+                           None, part("CTC", pad_token="<pad>", word_delimiter_token="|", cleanup=True),
+                           special("<s>", "</s>")), ["HELLO THE BOOK", "A  B"]
     t5_large = m.unigram(3000, t5, unk=2)
-    yield "large_t5", file(t5_large, known_charsmap("nmt_nfkc"), pretokenizers_of(part("WhitespaceSplit"), metaspace()),
+    yield "large_t5", file(t5_large, known_charsmap("nmt_nfkc"), pretokenizers_of(part("WhitespaceSplit"),
+        metaspace()),
                            template("$A </s>", **{"</s>": 1}), metaspace(), extra), ["a <extra_id_0> b"]
-    yield "large_llama2", file(m.char_bpe(3000, llama, fallback=True, fuse_unk=True), normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")), None,
+    yield "large_llama2", file(m.char_bpe(3000, llama, fallback=True, fuse_unk=True),
+        normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁")), None,
                                template("<s> $A", **{"<s>": 1}), spm_decoder, special(*llama)), []
-    yield "large_bytes", file(m.byte_bpe(3000, C3), None, pretokenizers_of(split(C3), byte_level()), None, byte_level()), []
-    yield "large_bert", file(m.wordpiece(3000), bert(), part("BertPreTokenizer"), bert_post, wordpiece, bert_added), []
+    yield "large_bytes", file(m.byte_bpe(3000, C3), None, pretokenizers_of(split(C3), byte_level()), None,
+        byte_level()), []
+    yield "large_bert", file(m.wordpiece(3000), bert(), part("BertPreTokenizer"), bert_post, wordpiece,
+        bert_added), []
 
 
 def clip_model(m):
@@ -706,9 +847,11 @@ def clip_model(m):
                                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     model = m.train("clip", models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"), trainers.BpeTrainer(
-        vocab_size=650, show_progress=False, special_tokens=["<|startoftext|>", "<|endoftext|>"] + letters + [c + "</w>" for c in letters],
+        vocab_size=650, show_progress=False, special_tokens=["<|startoftext|>", "<|endoftext|>"] + letters
+        + [c + "</w>" for c in letters],
         end_of_word_suffix="</w>"), pre, normalizers.Lowercase())
-    return dict(model, continuing_subword_prefix="", end_of_word_suffix="</w>", fuse_unk=False, unk_token="<|endoftext|>")
+    return dict(model, continuing_subword_prefix="", end_of_word_suffix="</w>", fuse_unk=False,
+        unk_token="<|endoftext|>")
 
 
 PARTS = {"models": model_files, "normalizers": normalizer_files, "pre_tokenizers": pre_tokenizer_files,

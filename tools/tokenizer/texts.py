@@ -23,16 +23,22 @@ EDGES = [
     "<<|endoftext|>>", "\u1c89", "\U00031350", "\U000ac517", "a" * 200, " " * 70, "中" * 40, "\n" * 33,
     '{"k": [1,2]}', "foo_bar::baz()//", "!\"#$%&'()*+", "x" * 99, "x" * 100, "x" * 101, "é" * 100, "é" * 101,
     "q\u0323\u0307", "q\u0307\u0323", "\u0344\u0385", "\u212b\u2126", "\u0958", "\u1e9b\u0323", "\u09c7\u09be",
-    "\u0b47\u0b3e", "a\u0301\u0323\u0328b", "induces downsampling", "\ufb01 \ufb03 \u2460 \u3392 \uff21 \u00bd \u2122",
-    "ＡＢＣ　ｱｲｳ ﾊﾟ", "\u0130\u0131\u1e9e\u03a3\u03c3\u03c2 ΑΣ ΑΣ.", "\u01c5\u01c4", "can't won't I'm you'll they've he'd",
+    "\u0b47\u0b3e", "a\u0301\u0323\u0328b", "induces downsampling",
+    "\ufb01 \ufb03 \u2460 \u3392 \uff21 \u00bd \u2122",
+    "ＡＢＣ　ｱｲｳ ﾊﾟ", "\u0130\u0131\u1e9e\u03a3\u03c3\u03c2 ΑΣ ΑΣ.", "\u01c5\u01c4",
+    "can't won't I'm you'll they've he'd",
     "CAN'T WON'T I'M YOU'LL THEY'VE HE'D", "Hello, world! How are you? (fine)", "a.b,c;d:e", "don ' t . , ! ?",
-    "\u1f88\u0345", "\u0fb3\u0f71", "\uac00\u11a8", "\u1100\uac00", "\u11a8", "\u1160", "\u0e01\u0e33", "\u0dd9\u0dca\u0dcf",
+    "\u1f88\u0345", "\u0fb3\u0f71", "\uac00\u11a8", "\u1100\uac00", "\u11a8", "\u1160", "\u0e01\u0e33",
+    "\u0dd9\u0dca\u0dcf",
     "\u2126m", "x\u0338", "\u2adc", "\U0001d15f", "\U0001d7d8", "\u0300", "\u0300a", " \u0301", "\u200d", "\u00ad",
     "\u0085", "\u000b\u000c", "\u001c\u001d\u001e\u001f", "\u1680\u2000\u205f\u202f", "\r", "a\rb", "\r\r\n", "\n\r",
     "##ing ##", "</w>", "a</w>", "Ġa", "Ċ", "|", "a|b||c", "<pad>", "<pad>|<pad>", "[CLS] a [SEP]", "[UNK]", "[unk]",
-    "_", "__init__", "a_b", "-1", "+1.5e-10", "0x1F", "1,000,000.00", "50%", "$5", "£3 €4", "ͰΑ\u037e", "\ue000\uf8ff",
-    "\U0010ffff", "\U000e0001", "\ufdd0", "\u0378", "\U0001f1e6", "\U0001f1e6\U0001f1e7\U0001f1e8", "\U0001f44d\U0001f3fd",
-    "1\ufe0f\u20e3", "\u0915\u094d\u0937", "\u0ba8\u0bbf", "\u1019\u103c\u1014\u103a", "\u05e9\u05c1\u05dc\u05d5\u05b9\u05dd",
+    "_", "__init__", "a_b", "-1", "+1.5e-10", "0x1F", "1,000,000.00", "50%", "$5", "£3 €4", "ͰΑ\u037e",
+    "\ue000\uf8ff",
+    "\U0010ffff", "\U000e0001", "\ufdd0", "\u0378", "\U0001f1e6", "\U0001f1e6\U0001f1e7\U0001f1e8",
+    "\U0001f44d\U0001f3fd",
+    "1\ufe0f\u20e3", "\u0915\u094d\u0937", "\u0ba8\u0bbf", "\u1019\u103c\u1014\u103a",
+    "\u05e9\u05c1\u05dc\u05d5\u05b9\u05dd",
     "\u202e\u202dabc\u202c", "\u2066a\u2069", "\u061c\u200f\u200e", "カ\u3099ハ\u309a", "々〆ヶー", "𠀀𪛖", "ǅungla",
 ]
 
@@ -80,11 +86,14 @@ CODE = [
     "#include <stdio.h>\nint main(void)\n{\n    printf(\"%d\\n\", 1 << 10);\n    return 0;\n}\n",
     "SELECT id, name FROM t WHERE x >= 10 AND y <> 'it''s';", "<div class=\"a b\">&nbsp;x</div><!-- end -->",
     "if [ \"$x\" != 1 ]; then echo ${HOME:-/root}; fi", "const f = async (x) => await g(`${x}!`) ?? null;",
-    "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\\n\"}]}", "x=1;y=2\t\t\tz = x+++y--;", "    \n        \n\t\t\n",
+    "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\\n\"}]}", "x=1;y=2\t\t\tz = x+++y--;",
+    "    \n        \n\t\t\n",
     "https://example.org/a/b?c=d&e=%20#f user@example.org C:\\dir\\file.txt", "lambda x: x**2 // 3 % 5 @ y",
-    "std::vector<std::pair<int, char*>> v{{1, nullptr}};", "^(?:[a-z]+|\\d{1,3})$", "| a | b |\n|---|--:|\n| 1 | 2 |\n",
+    "std::vector<std::pair<int, char*>> v{{1, nullptr}};", "^(?:[a-z]+|\\d{1,3})$",
+    "| a | b |\n|---|--:|\n| 1 | 2 |\n",
 ]
-NEWLINES = ["\n", "\r\n", "\r", "\n\n", "\u2028", "\u2029", "\u0085", "\u000b", "\u000c", " \n", "\n ", "\t\n", "\n\t"]
+NEWLINES = ["\n", "\r\n", "\r", "\n\n", "\u2028", "\u2029", "\u0085", "\u000b", "\u000c", " \n", "\n ", "\t\n",
+    "\n\t"]
 CONTRACTIONS = "'s 't 're 've 'm 'll 'd 'S 'T 'RE 'Re 'rE 'VE 'Ve 'M 'LL 'Ll 'lL 'D '\u017f \u2019s \u2019ll 'x 'r 'v 'l".split()
 CATEGORY = {}
 
@@ -167,12 +176,15 @@ class Source:
                               t.title(), unicodedata.normalize("NFD", t), t[::-1]])
 
     def run(self):
-        c = self.r.choice([" ", "\n", "\t", "\r", "a", "b", "1", "=", "中", "-", "'", ".", "é", "e\u0301", "▁", "_", "\u0301",
+        c = self.r.choice([" ", "\n", "\t", "\r", "a", "b", "1", "=", "中", "-", "'", ".", "é", "e\u0301", "▁", "_",
+            "\u0301",
                            "\U0001f600", "#", "가", code_point(self.r), of_category(self.r)])
-        return self.r.choice(["", "", "x", " ", "\n"]) + c * self.r.randrange(1, 301) + self.r.choice(["", "x", " x", "\n"])
+        return self.r.choice(["", "", "x", " ", "\n"]) + c * self.r.randrange(1,
+            301) + self.r.choice(["", "x", " x", "\n"])
 
     def forms(self):
-        return unicodedata.normalize(self.r.choice(["NFD", "NFC", "NFKD", "NFKC"]), self.r.choice(self.made + SAMPLES * 8))
+        return unicodedata.normalize(self.r.choice(["NFD", "NFC", "NFKD", "NFKC"]),
+            self.r.choice(self.made + SAMPLES * 8))
 
     def code(self):
         return "".join(self.r.choice(CODE) for _ in range(self.r.choice([1, 1, 2, 3])))
@@ -180,14 +192,17 @@ class Source:
     def numbers(self):
         digits = self.r.choice(["0123456789", "0123456789", "٠١٢٣٤٥٦٧٨٩", "０１２３４５６７８９", "०१२३४५६७८९", "²½ⅥⅣ〇零"])
         return self.r.choice([" ", ",", ".", "", "a", "\n"]).join(
-            "".join(self.r.choice(digits) for _ in range(self.r.randrange(1, 12))) for _ in range(self.r.randrange(1, 8)))
+            "".join(self.r.choice(digits) for _ in range(self.r.randrange(1, 12)))
+            for _ in range(self.r.randrange(1, 8)))
 
     def contractions(self):
         return "".join(self.r.choice(["", " "]) + self.r.choice(["I", "we", "it", "WE", "É", "1", "", "don", "'"])
-                       + self.r.choice(CONTRACTIONS) + self.r.choice(["", " ", "x", "'"]) for _ in range(self.r.randrange(1, 7)))
+                       + self.r.choice(CONTRACTIONS) + self.r.choice(["", " ", "x", "'"])
+                       for _ in range(self.r.randrange(1, 7)))
 
     def newlines(self):
-        return "".join(self.r.choice(["", "a", " b", "c ", "。", "1", "//"]) + self.r.choice(NEWLINES) * self.r.choice([1, 1, 2, 5])
+        return "".join(self.r.choice(["", "a", " b", "c ", "。", "1", "//"])
+            + self.r.choice(NEWLINES) * self.r.choice([1, 1, 2, 5])
                        for _ in range(self.r.randrange(1, 8)))
 
     def controls(self):
@@ -195,8 +210,10 @@ class Source:
                        for _ in range(few(self.r)))
 
     def long_word(self):
-        alphabet = self.r.choice(["abcdefghijklmnopqrstuvwxyz", "ab", "éèü", "中文字", "аб", "e\u0301", "aA1_", "ſßİ", "가나"])
-        return "".join(self.r.choice(alphabet) for _ in range(self.r.choice([99, 100, 101, 130, 300, 1000, 1025, 3000])))
+        alphabet = self.r.choice(["abcdefghijklmnopqrstuvwxyz", "ab", "éèü", "中文字", "аб", "e\u0301", "aA1_", "ſßİ",
+            "가나"])
+        return "".join(self.r.choice(alphabet) for _ in range(self.r.choice([99, 100, 101, 130, 300, 1000, 1025,
+            3000])))
 
     def decoded(self):
         return self.decode([self.r.randrange(self.size) for _ in range(few(self.r))])
@@ -210,7 +227,8 @@ class Source:
     def marks(self):
         """Bases with combining marks in any order: what the normal forms sort and join."""
         marks = ALPHABETS[-1] + "".join(chr(self.r.choice(by_category()["Mn"])) for _ in range(3))
-        return "".join(self.r.choice("aeoAEOẽạǖカक가ᄀ q1 ") + "".join(self.r.choice(marks) for _ in range(self.r.randrange(4)))
+        return "".join(self.r.choice("aeoAEOẽạǖカक가ᄀ q1 ") + "".join(self.r.choice(marks)
+            for _ in range(self.r.randrange(4)))
                        for _ in range(self.r.randrange(1, 8)))
 
     def cases(self):
@@ -298,8 +316,10 @@ def ids_lists(tokenizer, count, seed=1):
     return out
 
 
-BROKEN = ["e4b8", "eda080", "edb080", "eda080edb080", "c0af", "c080", "e08080", "f0808080", "f4908080", "f8888080", "80", "bfbf", "c3", "c328",
-          "e282", "e28261", "f09f", "f09f98", "f09f9861", "ff", "fefe", "61ff62", "f0288cbc", "ed9fbfee8080", "e4b8e4b8ad", "20c3c3a9"]
+BROKEN = ["e4b8", "eda080", "edb080", "eda080edb080", "c0af", "c080", "e08080", "f0808080", "f4908080", "f8888080",
+    "80", "bfbf", "c3", "c328",
+          "e282", "e28261", "f09f", "f09f98", "f09f9861", "ff", "fefe", "61ff62", "f0288cbc", "ed9fbfee8080",
+          "e4b8e4b8ad", "20c3c3a9"]
 
 
 def byte_strings(count, seed=1):
@@ -325,7 +345,8 @@ def byte_strings(count, seed=1):
 
 def long_texts(size=100000):
     """A few long ones, of which nothing may take more than linear time."""
-    units = ["a", " ", "\n", "中", "=", "é", "e\u0301", "ab", "the ", "\u0301", "1", "a\n", "\U0001f600", "'", "<|x", " \t", "x" * 300 + " "]
+    units = ["a", " ", "\n", "中", "=", "é", "e\u0301", "ab", "the ", "\u0301", "1", "a\n", "\U0001f600", "'", "<|x",
+        " \t", "x" * 300 + " "]
     return [(u * (size // len(u) + 1))[:size] for u in units]
 
 
