@@ -1,266 +1,190 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Normalisation form C (UAX 15) with the tables of the normalizer that Hugging Face uses.  A text
- * is taken in stretches that can't influence each other: each begins with a character below U+0300
- * or an ideograph. Most text has nothing to normalise and is not copied. */
-#include <string.h>
+ * Running a normalizer: its steps in order, each reading what the one before wrote, and how a step
+ * writes.  A text that no step changes is not copied.  Invariants:
+ *  1. A character's bytes have one position, in every text.
+ *  2. No text is longer than `max` of its job. */
+#include "tokenizer/normal.h"
 
-#include "base/utf8.h"
-#include "tokenizer/internal.h"
-#include "tokenizer/unicode.h"
+/* ---- writing ---- */
 
-typedef struct plim_mark {
-    uint32_t code;
-    uint32_t order; /* combining class << 24, then position among its equals */
-} mark;
-
-enum {
-    S_BASE = 0xAC00,
-    L_BASE = 0x1100,
-    V_BASE = 0x1161,
-    T_BASE = 0x11A7,
-    L_COUNT = 19,
-    V_COUNT = 21,
-    T_COUNT = 28
-};
-enum { S_COUNT = L_COUNT * V_COUNT * T_COUNT };
-
-static unsigned combining_class(uint32_t code)
+plim_status plim_normal_room(plim_normal_writer *w, size_t bytes)
 {
-    size_t low = 0, high = plim_unicode_class_count;
-    if (code < 0x300)
-        return 0;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        const plim_unicode_class *row = &plim_unicode_classes[middle];
-        if (code < row->first)
-            high = middle;
-        else if (code - row->first >= row->count)
-            low = middle + 1;
-        else
-            return row->combining;
-    }
-    return 0;
+    const plim_normal_job *job = w->job;
+    if (bytes > job->max || w->used > job->max - bytes)
+        return plim_fail(job->err, PLIM_E_LIMIT,
+                         "the normalizer makes more than %zu bytes of this text: over %d times its "
+                         "length",
+                         job->max, PLIM_NORMAL_GROWTH);
+    size_t need = w->used + bytes + PLIM_NORMAL_SLACK;
+    if (need <= w->out->cap && (!w->in->source || need <= w->out->source_cap))
+        return PLIM_OK;
+    return plim_buffer_reserve(job->run, w->out, need, job->err);
 }
 
-static const plim_unicode_pair *decomposition(uint32_t code)
+plim_status plim_normal_begin(plim_normal_writer *w, plim_normal_job *job, const plim_text *in,
+                              size_t expected)
 {
-    size_t low = 0, high = plim_unicode_pair_count;
-    if (code < 0xC0)
-        return NULL;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (plim_unicode_pairs[middle].code < code)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < plim_unicode_pair_count && plim_unicode_pairs[low].code == code
-               ? &plim_unicode_pairs[low]
-               : NULL;
+    *w = (plim_normal_writer){.job = job, .in = in, .out = &job->scratch->text[job->free]};
+    return plim_normal_room(w, expected < job->max ? expected : job->max);
 }
 
-/* What two characters compose to, 0 for nothing. */
-static uint32_t compose(uint32_t first, uint32_t second)
+plim_status plim_normal_copy(plim_normal_writer *w, size_t begin, size_t end)
 {
-    if (first - L_BASE < L_COUNT && second - V_BASE < V_COUNT)
-        return S_BASE + ((first - L_BASE) * V_COUNT + (second - V_BASE)) * T_COUNT;
-    if (first - S_BASE < S_COUNT && (first - S_BASE) % T_COUNT == 0 &&
-        second - (T_BASE + 1) < T_COUNT - 1)
-        return first + (second - T_BASE);
-    size_t low = 0, high = plim_unicode_composing_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        const plim_unicode_pair *pair = &plim_unicode_pairs[plim_unicode_composing[middle]];
-        if (pair->first < first || (pair->first == first && pair->second < second))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == plim_unicode_composing_count)
-        return 0;
-    const plim_unicode_pair *pair = &plim_unicode_pairs[plim_unicode_composing[low]];
-    return pair->first == first && pair->second == second ? pair->code : 0;
-}
-
-static plim_status push_mark(plim_run *run, size_t *count, uint32_t code, plim_error *err)
-{
-    if (*count == run->mark_cap) {
-        plim_status status =
-            plim_grow(run->alloc, &run->marks, &run->mark_cap, *count + 1, sizeof *run->marks, err);
-        if (status)
-            return status;
-    }
-    run->marks[(*count)++] = (mark){code, combining_class(code)};
+    size_t bytes = end - begin;
+    plim_status status = plim_normal_room(w, bytes);
+    if (status || !bytes)
+        return status;
+    memcpy(w->out->data + w->used, w->in->data + begin, bytes);
+    if (w->in->source)
+        memcpy(w->out->source + w->used, w->in->source + begin, bytes * sizeof *w->in->source);
+    if (w->head == w->used && begin < w->job->head)
+        w->head += (end < w->job->head ? end : w->job->head) - begin;
+    w->used += bytes;
+    w->from = end;
     return PLIM_OK;
 }
 
-/* Full canonical decomposition of one code point, appended. */
-static plim_status decompose(plim_run *run, size_t *count, uint32_t code, plim_error *err)
+plim_status plim_normal_put(plim_normal_writer *w, const char *text, size_t bytes, size_t at)
 {
-    plim_status status;
-    if (code - S_BASE < S_COUNT) {
-        uint32_t s = code - S_BASE, t = s % T_COUNT;
-        if ((status = push_mark(run, count, L_BASE + s / (V_COUNT * T_COUNT), err)) ||
-            (status = push_mark(run, count, V_BASE + s % (V_COUNT * T_COUNT) / T_COUNT, err)))
-            return status;
-        return t ? push_mark(run, count, T_BASE + t, err) : PLIM_OK;
+    plim_status status = plim_normal_room(w, bytes);
+    if (status || !bytes)
+        return status;
+    memcpy(w->out->data + w->used, text, bytes);
+    if (w->in->source) {
+        plim_source source = at == PLIM_NORMAL_BEFORE ? w->job->origin : w->in->source[at];
+        for (size_t i = 0; i < bytes; i++)
+            w->out->source[w->used + i] = source;
     }
-    uint32_t seconds[8]; /* the deepest chain of the tables is 4 */
-    size_t depth = 0;
-    for (const plim_unicode_pair *pair; (pair = decomposition(code)) && depth < 8;) {
-        code = pair->first;
-        if (pair->second)
-            seconds[depth++] = pair->second;
-    }
-    status = push_mark(run, count, code, err);
-    while (!status && depth)
-        status = push_mark(run, count, seconds[--depth], err);
+    if (w->head == w->used && (at == PLIM_NORMAL_BEFORE || at < w->job->head))
+        w->head += bytes;
+    w->used += bytes;
+    return PLIM_OK;
+}
+
+/* The character at `from` is dealt with. */
+static void pass_one(plim_normal_writer *w)
+{
+    size_t length = 0;
+    if (w->from < w->in->bytes)
+        plim_normal_code(w->in->data, w->in->bytes, w->from, &length);
+    w->from += length;
+}
+
+plim_status plim_normal_change(plim_normal_writer *w, uint32_t code, int64_t change)
+{
+    char text[4];
+    size_t bytes = plim_utf8_encode(code, text), last = w->in->bytes - 1;
+    size_t at = change <= 0 ? w->from : w->from ? w->from - 1 : PLIM_NORMAL_BEFORE;
+    if (at != PLIM_NORMAL_BEFORE && at > last)
+        at = last;
+    plim_status status = plim_normal_put(w, text, bytes, at);
+    for (; change <= 0 && w->from <= last; change++)
+        pass_one(w);
     return status;
 }
 
-/* Stable sort of marks[0..count) by class: merge sort, so that a hostile run of marks costs n log
- * n. */
-static plim_status sort_marks(plim_run *run, mark *marks, size_t count, plim_error *err)
+plim_status plim_normal_keep(plim_normal_writer *w, size_t begin, size_t end)
 {
-    bool sorted = true;
-    for (size_t i = 1; i < count; i++)
-        sorted = sorted && marks[i - 1].order <= marks[i].order;
-    if (sorted)
-        return PLIM_OK;
-    mark *spare = plim_new(run->alloc, count, sizeof *spare, err);
-    if (!spare)
+    bool matters = w->in->source || w->head == w->used;
+    if (w->from == begin || !matters)
+        return plim_normal_copy(w, begin, end);
+    plim_status status = PLIM_OK;
+    for (size_t length; !status && begin < end; begin += length) {
+        uint32_t code = plim_normal_code(w->in->data, w->in->bytes, begin, &length);
+        status = plim_normal_change(w, code, 0);
+    }
+    return status;
+}
+
+void plim_normal_end(plim_normal_writer *w, plim_text *out)
+{
+    *out = (plim_text){.data = w->out->data,
+                       .bytes = w->used,
+                       .source = w->in->source ? w->out->source : NULL,
+                       .readable = w->used + PLIM_NORMAL_SLACK};
+    w->job->head = w->head;
+    w->job->free ^= 1;
+}
+
+/* ---- running ---- */
+
+static plim_status run_step(plim_normal_job *job, const plim_normal_step *step, const plim_text *in,
+                            plim_text *out)
+{
+    switch (step->kind) {
+    case PLIM_NORMAL_NFC:
+    case PLIM_NORMAL_NFD:
+    case PLIM_NORMAL_NFKC:
+    case PLIM_NORMAL_NFKD:
+        return plim_normal_form(job, step, in, out);
+    case PLIM_NORMAL_STRIP:
+        return plim_normal_strip(job, step, in, out);
+    case PLIM_NORMAL_PREPEND:
+        return plim_normal_prepend(job, step, in, out);
+    case PLIM_NORMAL_REPLACE:
+        return plim_normal_replace(job, step, in, out);
+    case PLIM_NORMAL_MARKUP:
+        return plim_normal_markup(job, step, in, out);
+    case PLIM_NORMAL_CHARSMAP:
+        return plim_normal_map_chars(job, step, in, out);
+    default:
+        return plim_normal_chars(job, step, in, out);
+    }
+}
+
+static plim_status open_scratch(plim_run *run, const plim_normalizer *normalizer, plim_error *err)
+{
+    if (!run->normal && !(run->normal = plim_new(run->alloc, 1, sizeof *run->normal, err)))
         return plim_tok_nomem(err);
-    for (size_t width = 1; width < count; width *= 2) {
-        for (size_t low = 0; low < count; low += 2 * width) {
-            size_t middle = low + width < count ? low + width : count;
-            size_t high = middle + width < count ? middle + width : count;
-            for (size_t a = low, b = middle, to = low; to < high; to++)
-                spare[to] = b == high || (a < middle && marks[a].order <= marks[b].order)
-                                ? marks[a++]
-                                : marks[b++];
-        }
-        memcpy(marks, spare, count * sizeof *marks);
-    }
-    plim_delete(run->alloc, spare);
-    return PLIM_OK;
-}
-
-static plim_status order_marks(plim_run *run, size_t count, plim_error *err)
-{
-    for (size_t i = 0; i < count;) {
-        if (run->marks[i].order == 0) {
-            i++;
-            continue;
-        }
-        size_t end = i;
-        while (end < count && run->marks[end].order != 0)
-            end++;
-        plim_status status = sort_marks(run, run->marks + i, end - i, err);
-        if (status)
-            return status;
-        i = end;
-    }
-    return PLIM_OK;
-}
-
-/* Canonical composition in place; the new count. */
-static size_t compose_marks(mark *marks, size_t count)
-{
-    size_t starter = SIZE_MAX, out = 0;
-    unsigned last_class = 0;
-    for (size_t i = 0; i < count; i++) {
-        mark m = marks[i];
-        bool adjacent = starter != SIZE_MAX && out == starter + 1;
-        bool blocked = !adjacent && last_class >= m.order;
-        uint32_t together =
-            starter != SIZE_MAX && !blocked ? compose(marks[starter].code, m.code) : 0;
-        if (together) {
-            marks[starter].code = together;
-            continue;
-        }
-        if (m.order == 0)
-            starter = out;
-        last_class = m.order;
-        marks[out++] = m;
-    }
-    return out;
-}
-
-/* A stretch may begin here: nothing before can act on it. */
-static bool begins_stretch(uint32_t code)
-{
-    return code < 0x300 || (code >= 0x3400 && code < 0xA000);
-}
-
-static plim_status reserve(plim_run *run, size_t bytes, plim_error *err)
-{
-    return plim_grow(run->alloc, &run->normal.data, &run->normal.cap, bytes, 1, err);
-}
-
-static plim_status flush_stretch(plim_run *run, size_t count, size_t *used, plim_error *err)
-{
-    plim_status status = order_marks(run, count, err);
-    if (status)
-        return status;
-    count = compose_marks(run->marks, count);
-    if ((status = reserve(run, *used + 4 * count + 1, err)))
-        return status;
-    for (size_t i = 0; i < count; i++)
-        *used += plim_utf8_encode(run->marks[i].code, run->normal.data + *used);
-    return PLIM_OK;
-}
-
-/* Nothing below U+0300 changes by itself; the first byte of U+0300 is 0xCC.  Ideographs are left
- * alone too, so that Han text is not copied. */
-static size_t first_in_question(const char *text, size_t bytes)
-{
-    size_t at = 0, stretch = 0;
-    while (at < bytes) {
-        unsigned char c = (unsigned char)text[at];
-        if (c < 0xCC) {
-            stretch = at;
-            at += c < 0x80 ? 1 : 2;
-        } else if (c >= 0xE4 && c <= 0xE9) {
-            stretch = at;
-            at += 3;
-        } else {
-            return stretch;
-        }
-    }
-    return bytes;
-}
-
-plim_status plim_normalize(plim_run *run, const char *text, size_t bytes, const char **out,
-                           size_t *out_bytes, plim_error *err)
-{
-    *out = text;
-    *out_bytes = bytes;
-    size_t at = run->tok->nfc ? first_in_question(text, bytes) : bytes, used = at, count = 0;
-    if (at == bytes)
+    if (!normalizer->any_regex || run->normal->matcher_open)
         return PLIM_OK;
-    plim_status status = reserve(run, bytes + 1, err);
+    plim_status status = plim_matcher_open(&run->normal->matcher, run->alloc, err);
+    run->normal->matcher_open = !status;
+    return status;
+}
+
+void plim_normal_scratch_free(plim_normal_scratch **scratch, const plim_alloc *alloc)
+{
+    plim_normal_scratch *s = *scratch;
+    if (!s)
+        return;
+    plim_buffer_free(alloc, &s->text[0]);
+    plim_buffer_free(alloc, &s->text[1]);
+    plim_delete(alloc, s->marks);
+    plim_delete(alloc, s->sorted);
+    if (s->matcher_open)
+        plim_matcher_close(&s->matcher);
+    plim_delete(alloc, s);
+    *scratch = NULL;
+}
+
+plim_status plim_normalize(plim_run *run, const plim_text *in, plim_text *out, plim_error *err)
+{
+    const plim_normalizer *normalizer = run->tok->normalizer;
+    *out = *in;
+    if (!normalizer || !in->bytes)
+        return PLIM_OK;
+    plim_error local = {0};
+    plim_normal_job job = {.run = run, .err = err ? err : &local};
+    plim_status status = open_scratch(run, normalizer, job.err);
     if (status)
         return status;
-    memcpy(run->normal.data, text, at);
-    while (!status && at < bytes) {
-        uint32_t code = PLIM_UTF8_REPLACEMENT;
-        size_t bad;
-        bool incomplete;
-        size_t length = plim_utf8_decode(text + at, bytes - at, &code, &bad, &incomplete);
-        if (count && begins_stretch(code)) {
-            status = flush_stretch(run, count, &used, err);
-            count = 0;
-        }
-        if (!status)
-            status = decompose(run, &count, code, err);
-        at += length ? length : bad;
+    job.scratch = run->normal;
+    job.max = in->bytes < SIZE_MAX / 2 / PLIM_NORMAL_GROWTH
+                  ? in->bytes * PLIM_NORMAL_GROWTH + ((size_t)1 << 20)
+                  : SIZE_MAX / 2;
+    plim_normal_code(in->data, in->bytes, 0, &job.head);
+    if (in->source)
+        job.origin = (plim_source){in->source[0].begin, in->source[0].begin};
+    plim_text now = *in;
+    for (size_t i = 0; !status && i < normalizer->count && now.bytes; i++) {
+        plim_text next = now;
+        status = run_step(&job, &normalizer->steps[i], &now, &next);
+        now = next;
     }
-    if (!status)
-        status = flush_stretch(run, count, &used, err);
-    if (!status && (used != bytes || memcmp(run->normal.data, text, bytes) != 0)) {
-        *out = run->normal.data;
-        *out_bytes = used;
-    }
+    *out = now;
+    out->at_start = in->at_start && now.bytes &&
+                    (in->source ? now.source[0].begin == in->source[0].begin : job.head > 0);
     return status;
 }
