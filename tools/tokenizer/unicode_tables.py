@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes src/tokenizer/unicode_table.c: what the `tokenizers` package knows of Unicode, asked of the package
-itself, so that ids do not depend on the Unicode version of a system library.
+"""Writes src/tokenizer/unicode_table.c: what the `tokenizers` package knows of Unicode's categories, asked of
+the package itself, so that ids do not depend on the Unicode version of a system library.
 
 Needs Python with unicodedata 14.0 (3.11) and tokenizers.  usage: unicode_tables.py > unicode_table.c
 """
 import sys
 import unicodedata
 
-from tokenizers import Regex, __version__, normalizers, pre_tokenizers
+from tokenizers import Regex, __version__, pre_tokenizers
 
 CODES = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 TEXT = "".join(map(chr, CODES))
 CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co Cn".split()
-nfc = normalizers.NFC().normalize_str
-nfd = normalizers.NFD().normalize_str
 
 
 def members(contiguous):
@@ -47,25 +45,6 @@ def runs(items):
     return out
 
 
-def known_class(c):
-    """The combining class, 0 where the package (whose normalizer is older) knows none."""
-    ch = chr(c)
-    k = unicodedata.combining(ch)
-    if k and all(nfd(t) == unicodedata.normalize("NFD", t) for t in ("a\u0345" + ch, "a" + ch + "\u0334")):
-        return k
-    return 0
-
-
-def known_pair(c):
-    ch = chr(c)
-    d = unicodedata.decomposition(ch)
-    if not d or d.startswith("<") or nfd(ch) == ch:
-        return None
-    assert nfd(ch) == unicodedata.normalize("NFD", ch)
-    parts = [int(x, 16) for x in d.split()]
-    return (c, parts[0], parts[1] if len(parts) == 2 else 0)
-
-
 def emit(declaration, count, items, per_line):
     print(f"const {declaration}[] = {{")
     for i in range(0, len(items), per_line):
@@ -81,11 +60,8 @@ def main():
     changed = [c for c in CODES if unicodedata.category(chr(c)) not in ("Cn", category[c])]
     print("changed categories, not told to PCRE2:", [hex(c) for c in changed], file=sys.stderr)
     punctuation = runs((c, 0) for c in sorted(members(pre_tokenizers.Punctuation("contiguous"))))
-    classes = runs((c, known_class(c)) for c in CODES if known_class(c))
-    pairs = [p for p in map(known_pair, CODES) if p]
-    composing = sorted((p[1], p[2], i) for i, p in enumerate(pairs) if p[2] and nfc(chr(p[1]) + chr(p[2])) == chr(p[0]))
 
-    print("/* SPDX-License-Identifier: Apache-2.0\n *\n * Over 600 lines because it is a table.  Written by "
+    print("/* SPDX-License-Identifier: Apache-2.0\n *\n * Written by "
           "tools/tokenizer/unicode_tables.py\n * from tokenizers %s; not to be edited. */" % __version__)
     print("/* clang-format off */")
     print('#include "tokenizer/unicode.h"\n')
@@ -93,12 +69,6 @@ def main():
          ['{0x%X,0x%X,"%s"}' % (a, b, v) for a, b, v in added], 4)
     emit("plim_unicode_range plim_unicode_punctuation", "plim_unicode_punctuation_count",
          ["{0x%X,0x%X}" % (a, b) for a, b, _ in punctuation], 6)
-    emit("plim_unicode_class plim_unicode_classes", "plim_unicode_class_count",
-         ["{0x%X,%d,%d}" % (a, b - a + 1, v) for a, b, v in classes], 7)
-    emit("plim_unicode_pair plim_unicode_pairs", "plim_unicode_pair_count",
-         ["{0x%X,0x%X,0x%X}" % p for p in pairs], 4)
-    emit("uint16_t plim_unicode_composing", "plim_unicode_composing_count",
-         ["%d" % i for _, _, i in composing], 18)
 
 
 main()
