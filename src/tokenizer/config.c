@@ -4,7 +4,7 @@
  * tokenizer_config.json, or of the older special_tokens_map.json and added_tokens.json.  What is
  * read here follows Transformers 5: added_tokens_decoder may change the flags of a token, a named
  * special token is always special, and one that is nowhere else gets a new id.  (add_bos_token
- * counts for vocab.json + merges.txt only: tokenizer.json has a template of its own.) */
+ * counts for older files only: tokenizer.json has a template of its own.) */
 #include <string.h>
 
 #include "base/num.h"
@@ -167,12 +167,15 @@ static plim_status read_member(plim_tok_config *config, plim_json *json, const c
     if (!strcmp(key, "added_tokens_decoder"))
         return read_listed(config, json, event, alloc, err);
     bool flag = event == PLIM_JSON_TRUE, is_flag = flag || event == PLIM_JSON_FALSE;
-    if (is_flag && !strcmp(key, "add_prefix_space"))
-        config->add_prefix_space = flag;
-    else if (is_flag && !strcmp(key, "add_bos_token"))
-        config->add_bos_token = flag;
-    else if (is_flag && !strcmp(key, "add_eos_token"))
-        config->add_eos_token = flag;
+    int *setting = !strcmp(key, "add_prefix_space")         ? &config->add_prefix_space
+                   : !strcmp(key, "add_bos_token")          ? &config->add_bos_token
+                   : !strcmp(key, "add_eos_token")          ? &config->add_eos_token
+                   : !strcmp(key, "do_lower_case")          ? &config->do_lower_case
+                   : !strcmp(key, "strip_accents")          ? &config->strip_accents
+                   : !strcmp(key, "tokenize_chinese_chars") ? &config->tokenize_chinese_chars
+                                                            : NULL;
+    if (is_flag && setting)
+        *setting = flag;
     else if (is_flag && !strcmp(key, "split_special_tokens"))
         config->split_special_tokens = flag;
     else if (event == PLIM_JSON_STRING &&
@@ -266,8 +269,13 @@ static plim_status read_file(plim_tok_config *config, const plim_alloc *alloc,
 plim_status plim_tok_config_read(plim_tok_config *config, plim_tok *tok, const char *directory,
                                  plim_error *err)
 {
-    *config = (plim_tok_config){
-        .arena = &tok->arena, .add_prefix_space = -1, .add_bos_token = -1, .add_eos_token = -1};
+    *config = (plim_tok_config){.arena = &tok->arena,
+                                .add_prefix_space = -1,
+                                .add_bos_token = -1,
+                                .add_eos_token = -1,
+                                .do_lower_case = -1,
+                                .strip_accents = -1,
+                                .tokenize_chinese_chars = -1};
     plim_status status =
         read_file(config, tok->alloc, directory, "tokenizer_config.json", SETTINGS, err);
     if (!status && !config->listed_said) {
@@ -305,6 +313,78 @@ plim_status plim_tok_config_apply(plim_tok_config *config, plim_tok *tok, plim_e
     for (size_t i = 0; !status && i < config->extra_count; i++)
         status = add_special(tok, &config->extra[i], err);
     tok->split_special = config->split_special_tokens;
+    return status;
+}
+
+void plim_tok_config_defaults(plim_tok_config *config, const char *const names[PLIM_NAMED_COUNT])
+{
+    for (int i = 0; i < PLIM_NAMED_COUNT; i++)
+        if (names[i] && !config->named_said[i])
+            config->named[i] = (plim_added_token){
+                .text = names[i], .bytes = (uint32_t)strlen(names[i]), .special = true};
+}
+
+void plim_tok_config_class(const plim_tok_config *config, char *out, size_t cap)
+{
+    const char *who = config->tokenizer_class[0] ? config->tokenizer_class : config->model_type;
+    size_t bytes = strlen(who);
+    if (bytes > 4 && !strcmp(who + bytes - 4, "Fast"))
+        bytes -= 4;
+    bytes = bytes < cap ? bytes : cap - 1;
+    memcpy(out, who, bytes);
+    out[bytes] = 0;
+}
+
+/* Transformers 5 leaves the template of a tokenizer.json as it is, whatever add_bos_token says; but
+ * GPTNeoXTokenizer makes its own, of flags that were dropped before: nothing is added. */
+plim_status plim_tok_config_apply_json(plim_tok_config *config, plim_tok *tok, plim_error *err)
+{
+    char who[64];
+    plim_tok_config_class(config, who, sizeof who);
+    if (!strcmp(who, "GPTNeoXTokenizer") || (!config->tokenizer_class[0] && plim_is_neox(who)))
+        plim_post_close(&tok->post, tok->alloc);
+    return plim_tok_config_apply(config, tok, err);
+}
+
+plim_status plim_tok_config_template(const plim_tok_config *config, plim_tok *tok, plim_error *err)
+{
+    const plim_added_token *bos = &config->named[PLIM_NAMED_BOS],
+                           *eos = &config->named[PLIM_NAMED_EOS];
+    uint32_t before = PLIM_TOK_NONE, after = PLIM_TOK_NONE;
+    if (config->add_bos_token == 1 && bos->text)
+        before = (uint32_t)plim_tok_find(tok, bos->text, bos->bytes);
+    if (config->add_eos_token == 1 && eos->text)
+        after = (uint32_t)plim_tok_find(tok, eos->text, eos->bytes);
+    plim_post_close(&tok->post, tok->alloc);
+    if (before == PLIM_TOK_NONE && after == PLIM_TOK_NONE)
+        return PLIM_OK;
+    return plim_post_around(&tok->post, tok->alloc, before, after, err);
+}
+
+plim_status plim_load_part(plim_tok *tok, plim_part_kind kind, const char *text, plim_error *err)
+{
+    static const char file[] = "(made from an older tokenizer file)";
+    plim_part part = {file, "a part", NULL};
+    plim_arena arena;
+    plim_json *json;
+    plim_json_event event;
+    plim_status status =
+        plim_json_open_memory(&json, tok->alloc, text, strlen(text), file, NULL, err);
+    if (status)
+        return status;
+    plim_arena_init(&arena, tok->alloc);
+    if (!(status = plim_json_next(json, &event, err)))
+        status = plim_tree_read(&part.node, &arena, json, event, err);
+    if (!status && kind == PLIM_PART_NORMALIZER)
+        status = plim_normalizer_load(&tok->normalizer, tok->alloc, &part, err);
+    else if (!status && kind == PLIM_PART_PRE_TOKENIZER)
+        status = plim_pretokenizer_load(&tok->pretokenizer, tok->alloc, &part, err);
+    else if (!status && kind == PLIM_PART_POST_PROCESSOR)
+        status = plim_post_load(&tok->post, tok, &part, err);
+    else if (!status)
+        status = plim_chain_load(&tok->decoder, tok->alloc, &part, err);
+    plim_arena_free(&arena);
+    plim_json_close(&json);
     return status;
 }
 
