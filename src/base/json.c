@@ -407,6 +407,11 @@ size_t plim_json_depth(const plim_json *json)
     return json->depth;
 }
 
+uint64_t plim_json_unread(const plim_json *json)
+{
+    return json->file_left + json->memory_left;
+}
+
 const char *plim_json_file(const plim_json *json)
 {
     return json->source.file;
@@ -452,17 +457,19 @@ plim_status plim_json_u64(const plim_json *json, const char *what, uint64_t max,
                           plim_error *err)
 {
     uint64_t found;
+    if (json->event == PLIM_JSON_NUMBER && plim_parse_u64(json->text, json->text_bytes, &found) &&
+        found <= max) {
+        *out = found;
+        return PLIM_OK;
+    }
     plim_status status = check_integer(json, what, err);
     if (status != PLIM_OK)
         return status;
     if (json->text[0] == '-')
         return plim_json_fail(json, err, PLIM_E_FORMAT, "%s must not be negative, found %.40s",
                               what, json->text);
-    if (!plim_parse_u64(json->text, json->text_bytes, &found) || found > max)
-        return plim_json_fail(json, err, PLIM_E_LIMIT, "%s must be at most %llu, found %.40s", what,
-                              (unsigned long long)max, json->text);
-    *out = found;
-    return PLIM_OK;
+    return plim_json_fail(json, err, PLIM_E_LIMIT, "%s must be at most %llu, found %.40s", what,
+                          (unsigned long long)max, json->text);
 }
 
 plim_status plim_json_i64(const plim_json *json, const char *what, int64_t min, int64_t max,

@@ -80,6 +80,8 @@ bool plim_json_text_is(const plim_json *json, const char *text);
 int64_t plim_json_offset(const plim_json *json);
 size_t plim_json_depth(const plim_json *json); /* open objects and arrays */
 const char *plim_json_file(const plim_json *json);
+/* Bytes of the source that are not read yet, where it knows; else 0.  For estimates. */
+uint64_t plim_json_unread(const plim_json *json);
 
 /* Fail at the last event: "FILE: MESSAGE (at byte N)". */
 plim_status plim_json_fail(const plim_json *json, plim_error *err, plim_status code,

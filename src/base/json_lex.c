@@ -73,14 +73,19 @@ static plim_status ends_in(plim_json *json, const char *what)
 
 /* ---- strings ---- */
 
+/* Where the bytes of a stretch that are not ASCII begin and end; begin == end: there are none. */
+typedef struct high_range {
+    const char *begin, *end;
+} high_range;
+
 /* The first byte from p on that is not plain (a quote, a backslash, a control character), or `end`.
- * May look at JSON_PADDING bytes behind `end`.  *high: whether a byte before it is not ASCII. */
-static inline const char *scan_plain(const char *p, const char *end, bool *high)
+ * May look at JSON_PADDING bytes behind `end`. */
+static inline const char *scan_plain(const char *p, const char *end, high_range *high)
 {
+    *high = (high_range){p, p};
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
     const __m128i control = _mm_set1_epi8(0x1f);
-    unsigned seen = 0;
     for (; p < end; p += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i stop =
@@ -89,24 +94,28 @@ static inline const char *scan_plain(const char *p, const char *end, bool *high)
         unsigned mask = (unsigned)_mm_movemask_epi8(stop), top = (unsigned)_mm_movemask_epi8(v);
         if (end - p < 16)
             mask |= 1u << (end - p);
-        if (mask) {
-            unsigned n = (unsigned)__builtin_ctz(mask);
-            *high = (seen | (top & ((1u << n) - 1))) != 0;
-            return p + n;
+        if (mask)
+            top &= (mask & -mask) - 1;
+        if (top) {
+            if (high->begin == high->end)
+                high->begin = p + __builtin_ctz(top);
+            high->end = p + 32 - __builtin_clz(top);
         }
-        seen |= top;
+        if (mask)
+            return p + __builtin_ctz(mask);
     }
-    *high = seen != 0;
     return end;
 #else
-    unsigned char seen = 0;
     for (; p < end; p++) {
         unsigned char c = (unsigned char)*p;
         if (c == '"' || c == '\\' || c < 0x20)
             break;
-        seen |= c;
+        if (c >= 0x80) {
+            if (high->begin == high->end)
+                high->begin = p;
+            high->end = p + 1;
+        }
     }
-    *high = seen >= 0x80;
     return p;
 #endif
 }
@@ -240,7 +249,7 @@ static plim_status gather_string(plim_json *json)
     size_t checked = 0;
     json->spill_bytes = 0;
     for (;;) {
-        bool high;
+        high_range high;
         char *p = json->buffer + json->pos, *end = json->buffer + json->end;
         size_t n = (size_t)(scan_plain(p, end, &high) - p);
         bool cut = checked < json->spill_bytes; /* a code point that began before the refill */
@@ -249,7 +258,7 @@ static plim_status gather_string(plim_json *json)
         plim_status status = spill(json, p, take);
         json->pos += take;
         bool more = json->pos == json->end;
-        if (status == PLIM_OK && !high && !cut)
+        if (status == PLIM_OK && high.begin == high.end && !cut)
             checked = json->spill_bytes;
         else if (status == PLIM_OK)
             status = check_utf8(json, &checked, json_here(json), !more && take == n);
@@ -279,16 +288,17 @@ static plim_status gather_string(plim_json *json)
 
 plim_status plim_json_lex_string(plim_json *json)
 {
-    bool high;
+    high_range high;
     char *p = json->buffer + json->pos, *end = json->buffer + json->end;
     const char *stop = scan_plain(p, end, &high);
     size_t n = (size_t)(stop - p);
     if (stop == end || *stop != '"' || n > json->limits.string_bytes)
         return gather_string(json);
-    if (high) {
-        size_t bad = plim_utf8_first_bad(p, n);
-        if (bad < n)
-            return bad_utf8(json, json_here(json) + (int64_t)bad);
+    if (high.begin < high.end) { /* what is not ASCII can't begin before or end behind it */
+        size_t length = (size_t)(high.end - high.begin);
+        size_t bad = plim_utf8_first_bad(high.begin, length);
+        if (bad < length)
+            return bad_utf8(json, json_here(json) + (high.begin - p) + (int64_t)bad);
     }
     p[n] = '\0';
     json->text = p;

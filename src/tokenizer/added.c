@@ -134,22 +134,26 @@ static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const char
     return PLIM_OK;
 }
 
-/* The longest token that begins at text[at]: its end and index, or false. */
-static bool trie_match(const plim_trie *trie, const char *text, size_t bytes, size_t at,
+/* The longest token that begins at text[at]: its end and index, or false.  A special token of which
+ * a byte is literal is none. */
+static bool trie_match(const plim_run *run, const plim_trie *trie, const plim_text *text, size_t at,
                        size_t *end, uint32_t *token)
 {
-    uint32_t node = trie->first[(unsigned char)text[at]];
+    size_t start = at;
+    uint32_t node = trie->first[(unsigned char)text->data[at]];
     bool found = false;
     while (node) {
         at++;
-        if (trie->nodes[node].token != PLIM_TOK_NONE) {
+        uint32_t here = trie->nodes[node].token;
+        if (here != PLIM_TOK_NONE && !(run->literal_count && run->tok->added.items[here].skip &&
+                                       plim_run_is_literal(run, text, start, at))) {
             found = true;
             *end = at;
-            *token = trie->nodes[node].token;
+            *token = here;
         }
-        if (at == bytes)
+        if (at == text->bytes)
             break;
-        unsigned char byte = (unsigned char)text[at];
+        unsigned char byte = (unsigned char)text->data[at];
         node = trie->nodes[node].child;
         while (node && trie->nodes[node].byte != byte)
             node = trie->nodes[node].sibling;
@@ -163,15 +167,14 @@ static plim_status normalize_token(plim_tok *tok, plim_run *run, plim_added_toke
 {
     token->normal = token->text;
     token->normal_bytes = token->bytes;
-    if (!token->normalized || !tok->nfc)
+    if (!token->normalized || !tok->normalizer)
         return PLIM_OK;
-    const char *normal;
-    size_t bytes;
-    plim_status status = plim_normalize(run, token->text, token->bytes, &normal, &bytes, err);
-    if (status || normal == token->text)
+    plim_text text = {.data = token->text, .bytes = token->bytes, .at_start = true}, normal;
+    plim_status status = plim_normalize(run, &text, &normal, err);
+    if (status || normal.data == token->text)
         return status;
-    token->normal = plim_arena_text(&tok->arena, normal, bytes, err);
-    token->normal_bytes = (uint32_t)bytes;
+    token->normal = plim_arena_text(&tok->arena, normal.data, normal.bytes, err);
+    token->normal_bytes = (uint32_t)normal.bytes;
     return token->normal ? PLIM_OK : plim_tok_nomem(err);
 }
 
@@ -188,11 +191,19 @@ static void settle_skip(plim_added *added)
     }
 }
 
+/* Decoding by the vocabulary's entries must not miss them. */
+static void mark_entries(plim_tok *tok)
+{
+    for (size_t i = 0; i < tok->added.count; i++)
+        if (tok->added.items[i].id < tok->vocab.size)
+            tok->vocab.entries[tok->added.items[i].id].tag |= PLIM_VOCAB_ADDED;
+}
+
 plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err)
 {
     plim_added *added = &tok->added;
     plim_run run = {.tok = tok, .alloc = tok->alloc};
-    plim_status status = PLIM_OK;
+    plim_status status = plim_matcher_open(&run.matcher, tok->alloc, err);
     added->raw.empty = added->normal.empty = true;
     bool words = false;
     for (size_t i = 0; !status && i < added->count; i++) {
@@ -210,12 +221,14 @@ plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err)
                 plim_fail_at(err, PLIM_E_FORMAT, where,
                              "two added tokens have the normalized form \"%.64s\"", token->normal);
     }
-    plim_delete(tok->alloc, run.normal.data);
-    plim_delete(tok->alloc, run.marks);
+    plim_normal_scratch_free(&run.normal, tok->alloc);
+    plim_matcher_close(&run.matcher);
     if (!status && words)
         status = plim_regex_class(&added->word, tok->alloc, PLIM_CLASS_WORD, err);
-    if (!status)
+    if (!status) {
         settle_skip(added);
+        mark_entries(tok);
+    }
     return status;
 }
 
@@ -298,39 +311,52 @@ static plim_status in_a_word(plim_run *run, const char *text, size_t bytes, size
     return status;
 }
 
-plim_status plim_added_search(plim_run *run, const plim_trie *trie, const char *text, size_t bytes,
+/* Does what stands at text[at..end) count as this token? */
+static plim_status is_wanted(plim_run *run, const plim_added_token *token, const plim_text *text,
+                             size_t at, size_t end, bool *out, plim_error *err)
+{
+    bool in_word = false;
+    *out = false;
+    if (run->tok->split_special && token->skip)
+        return PLIM_OK;
+    plim_status status = token->single_word
+                             ? in_a_word(run, text->data, text->bytes, at, end, &in_word, err)
+                             : PLIM_OK;
+    *out = !in_word;
+    return status;
+}
+
+plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_text *text,
                               size_t from, size_t taken, plim_added_match *match, plim_error *err)
 {
     const plim_added *added = &run->tok->added;
     match->token = NULL;
     if (trie->empty)
         return PLIM_OK;
-    for (size_t at = from; at < bytes;) {
+    for (size_t at = from; at < text->bytes;) {
         size_t end = 0;
         uint32_t index = 0;
-        if (!trie->first[(unsigned char)text[at]] ||
-            !trie_match(trie, text, bytes, at, &end, &index)) {
+        if (!trie->first[(unsigned char)text->data[at]] ||
+            !trie_match(run, trie, text, at, &end, &index)) {
             at++;
             continue;
         }
         const plim_added_token *token = &added->items[index];
-        bool discard = run->tok->split_special && token->skip;
-        if (!discard && token->single_word) {
-            plim_status status = in_a_word(run, text, bytes, at, end, &discard, err);
-            if (status)
-                return status;
-        }
-        if (discard) { /* what it covered is passed over all the same */
+        bool wanted;
+        plim_status status = is_wanted(run, token, text, at, end, &wanted, err);
+        if (status)
+            return status;
+        if (!wanted) { /* what it covered is passed over all the same */
             at = end;
             continue;
         }
         *match = (plim_added_match){token, at, end, end};
         if (token->lstrip) {
-            size_t begin = spaces_before(text, bytes, at);
+            size_t begin = spaces_before(text->data, text->bytes, at);
             match->begin = begin > taken ? begin : taken;
         }
         if (token->rstrip)
-            match->end = spaces_after(text, bytes, end);
+            match->end = spaces_after(text->data, text->bytes, end);
         return PLIM_OK;
     }
     return PLIM_OK;

@@ -1,57 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Byte-pair encoding of one piece: the merge of the lowest rank first, the leftmost of equals.
- * Short pieces scan for it, long ones keep a heap of (rank, position) over a linked list: n log n
- * for a piece of any length. A piece met before in the same call is taken from a small cache. */
-#include "tokenizer/internal.h"
+ * Short pieces scan for it, long ones keep a heap of (order, position) over a linked list: n log n
+ * for a piece of any length.  A piece met before comes from a cache.
+ *
+ * Where a text is not pre-tokenized (SentencePiece's way) it is one piece of any length.  It is cut
+ * between two characters that no merge ever joins: whatever is merged on one side then does not
+ * depend on the other, so the ids are those of the whole. */
+#include "tokenizer/bpe.h"
 
+#include <assert.h>
 #include <string.h>
 
-enum { SCAN_SYMBOLS = 32 };
+#include "base/utf8.h"
 
-plim_status plim_run_push(plim_run *run, uint32_t id, plim_error *err)
+enum { SCAN_SYMBOLS = 40, SHORT_BYTES = 15 };
+
+/* ---- merging ---- */
+
+static inline uint32_t pair_order(const plim_run *run, uint32_t left, uint32_t right)
 {
-    if (run->count == run->cap) {
-        plim_status status =
-            plim_grow(run->alloc, &run->ids, &run->cap, run->count + 1, sizeof *run->ids, err);
-        if (status)
-            return status;
-    }
-    run->ids[run->count++] = (int32_t)id;
-    return PLIM_OK;
+    uint32_t order = plim_merges_order(&run->tok->bpe.merges, left, right);
+    if (run->no_special && order != PLIM_TOK_NONE &&
+        plim_run_forbids(run, plim_merges_made(&run->tok->bpe.merges, order)))
+        return PLIM_TOK_NONE;
+    return order;
 }
 
-/* ---- short pieces ---- */
-
-static plim_status merge_by_scan(plim_run *run, uint32_t *id, unsigned count, plim_error *err)
+/* id[count] and, where a symbol's bytes count, bytes[count]; the number of symbols that are left.
+ */
+static unsigned merge_by_scan(const plim_run *run, uint32_t *id, uint32_t *bytes, unsigned count)
 {
-    const plim_merges *merges = &run->tok->merges;
-    uint32_t rank[SCAN_SYMBOLS];
+    const plim_merges *merges = &run->tok->bpe.merges;
+    uint32_t order[SCAN_SYMBOLS];
     for (unsigned i = 0; i + 1 < count; i++)
-        rank[i] = plim_merges_rank(merges, id[i], id[i + 1]);
+        order[i] = pair_order(run, id[i], id[i + 1]);
     while (count > 1) {
         unsigned best = 0;
         for (unsigned i = 1; i + 1 < count; i++)
-            if (rank[i] < rank[best])
+            if (order[i] < order[best])
                 best = i;
-        if (rank[best] == PLIM_TOK_NONE)
+        if (order[best] == PLIM_TOK_NONE)
             break;
-        id[best] = merges->merged[rank[best]];
+        id[best] = plim_merges_made(merges, order[best]);
+        if (bytes) {
+            bytes[best] += bytes[best + 1];
+            memmove(bytes + best + 1, bytes + best + 2, (count - best - 2) * sizeof *bytes);
+        }
         count--;
-        memmove(id + best + 1, id + best + 2, (count - best - 1) * sizeof *id);
-        memmove(rank + best, rank + best + 1, (count - best - 1) * sizeof *rank);
+        for (unsigned i = best + 1; i < count; i++) {
+            id[i] = id[i + 1];
+            order[i - 1] = order[i];
+        }
         if (best > 0)
-            rank[best - 1] = plim_merges_rank(merges, id[best - 1], id[best]);
+            order[best - 1] = pair_order(run, id[best - 1], id[best]);
         if (best + 1 < count)
-            rank[best] = plim_merges_rank(merges, id[best], id[best + 1]);
+            order[best] = pair_order(run, id[best], id[best + 1]);
     }
-    plim_status status = PLIM_OK;
-    for (unsigned i = 0; !status && i < count; i++)
-        status = plim_run_push(run, id[i], err);
-    return status;
+    return count;
 }
-
-/* ---- long pieces ---- */
 
 static void sift_down(uint64_t *heap, size_t count, size_t at)
 {
@@ -66,16 +73,16 @@ static void sift_down(uint64_t *heap, size_t count, size_t at)
     heap[at] = item;
 }
 
-static plim_status heap_push(plim_run *run, uint32_t rank, uint32_t position, plim_error *err)
+static plim_status heap_push(plim_run *run, uint32_t order, uint32_t position, plim_error *err)
 {
-    plim_symbols *s = &run->symbols;
+    plim_symbols *s = &run->bpe.symbols;
     if (s->heap_count == s->heap_cap) {
         plim_status status =
             plim_grow(run->alloc, &s->heap, &s->heap_cap, s->heap_count + 1, sizeof *s->heap, err);
         if (status)
             return status;
     }
-    uint64_t item = (uint64_t)rank << 32 | position;
+    uint64_t item = (uint64_t)order << 32 | position;
     size_t at = s->heap_count++;
     for (; at && s->heap[(at - 1) / 2] > item; at = (at - 1) / 2)
         s->heap[at] = s->heap[(at - 1) / 2];
@@ -85,24 +92,24 @@ static plim_status heap_push(plim_run *run, uint32_t rank, uint32_t position, pl
 
 static plim_status push_pair(plim_run *run, uint32_t left, uint32_t right, plim_error *err)
 {
-    uint32_t rank =
-        plim_merges_rank(&run->tok->merges, run->symbols.id[left], run->symbols.id[right]);
-    return rank == PLIM_TOK_NONE ? PLIM_OK : heap_push(run, rank, left, err);
+    uint32_t order = pair_order(run, run->bpe.symbols.id[left], run->bpe.symbols.id[right]);
+    return order == PLIM_TOK_NONE ? PLIM_OK : heap_push(run, order, left, err);
 }
 
 /* Apply the merge of a heap entry, if its pair still stands there. */
 static plim_status merge_top(plim_run *run, uint64_t top, plim_error *err)
 {
-    const plim_merges *merges = &run->tok->merges;
-    plim_symbols *s = &run->symbols;
-    uint32_t at = (uint32_t)top, merged = merges->merged[top >> 32];
+    const plim_merges *merges = &run->tok->bpe.merges;
+    plim_symbols *s = &run->bpe.symbols;
+    uint32_t at = (uint32_t)top, made = plim_merges_made(merges, (uint32_t)(top >> 32));
     if (s->id[at] == PLIM_TOK_NONE || s->next[at] == PLIM_TOK_NONE)
         return PLIM_OK;
-    uint32_t right = s->next[at], rank = plim_merges_rank(merges, s->id[at], s->id[right]);
-    if (rank == PLIM_TOK_NONE || merges->merged[rank] != merged)
+    uint32_t right = s->next[at], order = pair_order(run, s->id[at], s->id[right]);
+    if (order == PLIM_TOK_NONE || plim_merges_made(merges, order) != made)
         return PLIM_OK;
-    s->id[at] = merged;
+    s->id[at] = made;
     s->id[right] = PLIM_TOK_NONE;
+    s->bytes[at] += s->bytes[right];
     s->next[at] = s->next[right];
     if (s->next[at] != PLIM_TOK_NONE)
         s->prev[s->next[at]] = at;
@@ -116,7 +123,7 @@ static plim_status merge_top(plim_run *run, uint64_t top, plim_error *err)
 
 static plim_status merge_by_heap(plim_run *run, uint32_t count, plim_error *err)
 {
-    plim_symbols *s = &run->symbols;
+    plim_symbols *s = &run->bpe.symbols;
     plim_status status = PLIM_OK;
     s->heap_count = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -134,121 +141,436 @@ static plim_status merge_by_heap(plim_run *run, uint32_t count, plim_error *err)
     }
     for (uint32_t i = 0; !status && i < count; i++)
         if (s->id[i] != PLIM_TOK_NONE)
-            status = plim_run_push(run, s->id[i], err);
+            status = plim_run_push(run, s->id[i], s->bytes[i], err);
     return status;
 }
 
+/* ---- a piece to symbols ---- */
+
 static plim_status reserve_symbols(plim_run *run, size_t need, plim_error *err)
 {
-    plim_symbols *s = &run->symbols;
+    plim_symbols *s = &run->bpe.symbols;
     if (need >= PLIM_TOK_NONE)
         return plim_fail(err, PLIM_E_LIMIT, "a piece of text of %zu bytes", need);
     if (need <= s->cap)
         return PLIM_OK;
-    size_t cap = s->cap, next_cap = s->cap, prev_cap = s->cap;
-    plim_status status;
-    if ((status = plim_grow(run->alloc, &s->id, &cap, need, sizeof *s->id, err)) ||
-        (status = plim_grow(run->alloc, &s->next, &next_cap, need, sizeof *s->next, err)) ||
-        (status = plim_grow(run->alloc, &s->prev, &prev_cap, need, sizeof *s->prev, err)))
-        return status;
-    s->cap = cap < next_cap ? cap : next_cap;
-    s->cap = prev_cap < s->cap ? prev_cap : s->cap;
+    uint32_t **arrays[] = {&s->id, &s->next, &s->prev, &s->bytes};
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        size_t cap = s->cap;
+        plim_status status = plim_grow(run->alloc, arrays[i], &cap, need, sizeof **arrays[i], err);
+        if (status)
+            return status;
+        least = cap < least ? cap : least;
+    }
+    s->cap = least;
     return PLIM_OK;
 }
 
-/* ---- a piece ---- */
+/* What becomes of a piece as it is read: symbols, and unknown text that waits for what follows. */
+typedef struct reader {
+    plim_run *run;
+    uint32_t *id, *bytes;
+    uint32_t count;
+    bool unknown;
+    uint32_t unknown_bytes;
+} reader;
 
-/* The ids of single bytes into id[]; a byte without one is unk (fused with its neighbours if so
- * asked), or nothing where there is no unk. */
-static uint32_t first_symbols(const plim_tok *tok, const unsigned char *bytes, size_t count,
-                              uint32_t *id)
+static inline void add_symbol(reader *r, uint32_t id, uint32_t bytes)
 {
-    uint32_t n = 0;
-    bool after_unk = false;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t byte = tok->byte_id[bytes[i]];
-        if (byte != PLIM_TOK_NONE) {
-            id[n++] = byte;
-            after_unk = false;
-        } else if (tok->unk_id != PLIM_TOK_NONE) {
-            if (!after_unk || !tok->fuse_unk)
-                id[n++] = tok->unk_id;
-            after_unk = true;
-        }
+    r->id[r->count] = id;
+    r->bytes[r->count++] = bytes;
+}
+
+static void flush_unknown(reader *r)
+{
+    if (r->unknown)
+        add_symbol(r, r->run->tok->unk_id, r->unknown_bytes);
+    r->unknown = false;
+}
+
+/* Text that the vocabulary lacks: unk, fused with what is unknown before it if so asked; nothing
+ * where there is no unk. */
+static plim_status add_unknown(reader *r, uint32_t bytes, plim_error *err)
+{
+    const plim_tok *tok = r->run->tok;
+    if (tok->bpe.unk_missing)
+        return plim_fail(
+            err, PLIM_E_FORMAT,
+            "the text needs the tokenizer's unk_token, which is not in its vocabulary");
+    if (tok->unk_id == PLIM_TOK_NONE)
+        return PLIM_OK;
+    if (r->unknown && tok->bpe.fuse_unk) {
+        r->unknown_bytes += bytes;
+        return PLIM_OK;
     }
-    return n;
+    flush_unknown(r);
+    r->unknown = true;
+    r->unknown_bytes = bytes;
+    return PLIM_OK;
+}
+
+/* Bytes as <0xXX> tokens, if there is one for each.  (Unknown text before them stays waiting: that
+ * is Hugging Face's order.) */
+static bool add_byte_tokens(reader *r, const char *text, size_t bytes)
+{
+    const plim_bpe *bpe = &r->run->tok->bpe;
+    if (!bpe->byte_fallback)
+        return false;
+    for (size_t i = 0; i < bytes; i++)
+        if (bpe->byte_token[(unsigned char)text[i]] == PLIM_TOK_NONE)
+            return false;
+    for (size_t i = 0; i < bytes; i++)
+        add_symbol(r, bpe->byte_token[(unsigned char)text[i]], 1);
+    return true;
+}
+
+/* A character with what stands around it, by the vocabulary's index. */
+static plim_status spell_symbol(plim_run *run, const char *text, size_t bytes, unsigned around,
+                                const char **out, size_t *out_bytes, plim_error *err)
+{
+    const plim_bpe *bpe = &run->tok->bpe;
+    size_t before = around & 1 ? bpe->prefix_bytes : 0, after = around & 2 ? bpe->suffix_bytes : 0;
+    *out = text;
+    *out_bytes = before + bytes + after;
+    if (!before && !after)
+        return PLIM_OK;
+    plim_buffer *spelled = &run->bpe.spelled;
+    plim_status status = plim_grow(run->alloc, &spelled->data, &spelled->cap, *out_bytes, 1, err);
+    if (status)
+        return status;
+    memcpy(spelled->data, bpe->prefix, before);
+    memcpy(spelled->data + before, text, bytes);
+    memcpy(spelled->data + before + bytes, bpe->suffix, after);
+    *out = spelled->data;
+    return PLIM_OK;
+}
+
+static plim_status add_character(reader *r, const char *text, size_t bytes, unsigned around,
+                                 plim_error *err)
+{
+    plim_run *run = r->run;
+    const plim_tok *tok = run->tok;
+    uint32_t id = PLIM_TOK_NONE;
+    const char *spelled = text;
+    size_t spelled_bytes = bytes;
+    if (bytes == 1) {
+        id = tok->bpe.symbol[around][(unsigned char)*text];
+    } else {
+        plim_status status = spell_symbol(run, text, bytes, around, &spelled, &spelled_bytes, err);
+        if (status)
+            return status;
+        id = plim_vocab_find(&tok->vocab, spelled, spelled_bytes);
+    }
+    if (id != PLIM_TOK_NONE && !plim_run_forbids(run, id)) {
+        flush_unknown(r);
+        add_symbol(r, id, (uint32_t)bytes);
+        return PLIM_OK;
+    }
+    if (tok->bpe.byte_fallback) {
+        plim_status status = spell_symbol(run, text, bytes, around, &spelled, &spelled_bytes, err);
+        if (status)
+            return status;
+        if (add_byte_tokens(r, spelled, spelled_bytes))
+            return PLIM_OK;
+    }
+    return add_unknown(r, (uint32_t)bytes, err);
+}
+
+static size_t character_bytes(const char *text, size_t left)
+{
+    unsigned char c = (unsigned char)*text;
+    size_t bytes = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+    return bytes < left ? bytes : left;
+}
+
+/* A piece as symbols; id and bytes have room for as many as plim_bpe_most_symbols says. */
+static plim_status read_symbols(reader *r, const char *text, size_t bytes, plim_error *err)
+{
+    const plim_tok *tok = r->run->tok;
+    plim_status status = PLIM_OK;
+    for (size_t at = 0, length; !status && at < bytes; at += length) {
+        length = tok->byte_pieces ? 1 : character_bytes(text + at, bytes - at);
+        unsigned around = (at ? 1u : 0) | (at + length == bytes ? 2u : 0);
+        status = add_character(r, text + at, length, around, err);
+    }
+    flush_unknown(r);
+    return status;
+}
+
+/* A symbol per byte, and those of prefix and suffix where they fall back to bytes. */
+static size_t most_symbols(const plim_bpe *bpe, size_t bytes)
+{
+    return bpe->byte_fallback ? bytes * (1 + bpe->prefix_bytes) + bpe->suffix_bytes : bytes;
 }
 
 /* ignore_merges: the id of a piece that is a token as it stands. */
-static plim_status whole_piece(plim_run *run, const char *bytes, size_t count, uint32_t *id,
-                               plim_error *err)
+static uint32_t whole_piece(const plim_run *run, const char *text, size_t bytes)
 {
-    *id = PLIM_TOK_NONE;
-    if (count > run->tok->vocab.longest)
-        return PLIM_OK;
-    plim_status status =
-        plim_grow(run->alloc, &run->spelled.data, &run->spelled.cap, 2 * count, 1, err);
+    if (!run->tok->bpe.ignore_merges || bytes > run->tok->vocab.longest)
+        return PLIM_TOK_NONE;
+    uint32_t id = plim_vocab_find(&run->tok->vocab, text, bytes);
+    return id != PLIM_TOK_NONE && plim_run_forbids(run, id) ? PLIM_TOK_NONE : id;
+}
+
+/* A piece without the help of the cache. */
+static plim_status encode_piece(plim_run *run, const char *text, size_t bytes, plim_error *err)
+{
+    const plim_bpe *bpe = &run->tok->bpe;
+    plim_symbols *s = &run->bpe.symbols;
+    uint32_t whole = whole_piece(run, text, bytes);
+    if (whole != PLIM_TOK_NONE)
+        return plim_run_push(run, whole, bytes, err);
+    size_t most = most_symbols(bpe, bytes);
+    plim_status status = reserve_symbols(run, most, err);
     if (status)
         return status;
-    size_t length = 0;
-    for (size_t i = 0; i < count; i++)
-        length += plim_alphabet_encode((unsigned char)bytes[i], run->spelled.data + length);
-    *id = plim_vocab_find(&run->tok->vocab, run->spelled.data, length);
+    reader r = {.run = run, .id = s->id, .bytes = s->bytes};
+    if ((status = read_symbols(&r, text, bytes, err)))
+        return status;
+    if (r.count > SCAN_SYMBOLS || run->tok->vocab.duplicate_ids)
+        return merge_by_heap(run, r.count, err);
+    r.count = merge_by_scan(run, s->id, run->tracked ? s->bytes : NULL, r.count);
+    for (uint32_t i = 0; !status && i < r.count; i++)
+        status = plim_run_push(run, s->id[i], s->bytes[i], err);
+    return status;
+}
+
+/* ---- the cache ---- */
+
+plim_status plim_bpe_scratch_prepare(plim_run *run, size_t bytes, plim_error *err)
+{
+    enum { FROM_BYTES = 512, FEWEST = 6, MOST = 14, LINE = 64 };
+    plim_bpe_scratch *s = &run->bpe;
+    unsigned bits = FEWEST;
+    s->bytes_seen += bytes;
+    while (bits < MOST && (uint64_t)1 << bits < s->bytes_seen / 32)
+        bits++;
+    if (run->tok->model != PLIM_MODEL_BPE || s->bytes_seen < FROM_BYTES || bits <= s->cache_bits)
+        return PLIM_OK;
+    /* Two short entries in a line; a long one for every eight of them. */
+    size_t lines = (size_t)1 << bits, longs = lines / 4;
+    plim_delete(run->alloc, s->cache);
+    s->cache_bits = 0;
+    s->cache = plim_new(run->alloc, (lines + 2 * longs + 1), LINE, err);
+    if (!s->cache)
+        return plim_tok_nomem(err);
+    uintptr_t start = ((uintptr_t)s->cache + LINE - 1) & ~(uintptr_t)(LINE - 1);
+    s->short_cache = (plim_short_entry *)start;
+    s->long_cache = (plim_long_entry *)(start + lines * LINE);
+    s->cache_bits = bits;
     return PLIM_OK;
 }
 
-static plim_status encode_piece(plim_run *run, const char *bytes, size_t count, plim_error *err)
+void plim_bpe_scratch_free(plim_bpe_scratch *s, const plim_alloc *alloc)
 {
-    plim_status status;
-    if (run->tok->ignore_merges) {
-        uint32_t id;
-        if ((status = whole_piece(run, bytes, count, &id, err)))
-            return status;
-        if (id != PLIM_TOK_NONE)
-            return plim_run_push(run, id, err);
-    }
-    if (count <= SCAN_SYMBOLS && !run->tok->vocab.duplicate_ids) {
-        uint32_t id[SCAN_SYMBOLS];
-        return merge_by_scan(run, id,
-                             first_symbols(run->tok, (const unsigned char *)bytes, count, id), err);
-    }
-    if ((status = reserve_symbols(run, count, err)))
-        return status;
-    return merge_by_heap(
-        run, first_symbols(run->tok, (const unsigned char *)bytes, count, run->symbols.id), err);
+    plim_delete(alloc, s->cache);
+    plim_delete(alloc, s->spelled.data);
+    plim_delete(alloc, s->symbols.id);
+    plim_delete(alloc, s->symbols.next);
+    plim_delete(alloc, s->symbols.prev);
+    plim_delete(alloc, s->symbols.bytes);
+    plim_delete(alloc, s->symbols.heap);
+    *s = (plim_bpe_scratch){0};
 }
 
-static uint32_t hash_piece(const char *bytes, size_t count)
+static_assert(sizeof(plim_short_entry) == 32 && sizeof(plim_long_entry) == 128, "lines");
+
+/* The first 16 bytes at text, zero behind `bytes` (at most 15), which is the last byte. */
+static inline void load_key(const char *text, size_t bytes, size_t readable, uint64_t key[2])
 {
-    uint64_t words[3] = {0};
-    memcpy(words, bytes, count);
-    uint64_t hash = (words[0] ^ count) * 0x9E3779B97F4A7C15u;
-    hash = (hash ^ hash >> 32 ^ words[1]) * 0xD6E8FEB86659FD93u;
-    hash = (hash ^ hash >> 32 ^ words[2]) * 0x9E3779B97F4A7C15u;
-    return (uint32_t)(hash >> 32);
+    if (__builtin_expect(readable >= 16, 1)) {
+        memcpy(key, text, 16);
+    } else {
+        key[0] = key[1] = 0;
+        memcpy(key, text, bytes);
+    }
+    if (bytes >= 8) {
+        key[1] &= ((uint64_t)1 << (8 * bytes - 64)) - 1;
+    } else {
+        key[0] &= ((uint64_t)1 << (8 * bytes)) - 1;
+        key[1] = 0;
+    }
+    key[1] |= (uint64_t)bytes << 56;
 }
 
-plim_status plim_bpe_piece(plim_run *run, const char *bytes, size_t count, plim_error *err)
+static inline uint64_t mix(uint64_t a, uint64_t b)
 {
-    if (count == 1 && run->tok->byte_id[(unsigned char)*bytes] != PLIM_TOK_NONE)
-        return plim_run_push(run, run->tok->byte_id[(unsigned char)*bytes], err);
-    if (!run->cache || count > PLIM_CACHE_KEY_BYTES)
-        return encode_piece(run, bytes, count, err);
-    plim_cache_entry *entry = &run->cache[hash_piece(bytes, count) & run->cache_mask];
+    uint64_t hash = a * 0x9E3779B97F4A7C15u;
+    hash = (hash ^ hash >> 32 ^ b) * 0xD6E8FEB86659FD93u;
+    return hash ^ hash >> 32;
+}
+
+static uint64_t hash_long(const char *text, size_t bytes)
+{
+    uint64_t hash = bytes, word;
+    for (; bytes > 8; bytes -= 8, text += 8) {
+        memcpy(&word, text, 8);
+        hash = mix(hash, word);
+    }
+    word = 0;
+    memcpy(&word, text, bytes);
+    return mix(hash, word);
+}
+
+static plim_status long_piece(plim_run *run, const char *text, size_t bytes, plim_error *err)
+{
+    if (bytes > PLIM_LONG_KEY_BYTES)
+        return encode_piece(run, text, bytes, err);
+    size_t at = hash_long(text, bytes) & (((size_t)1 << run->bpe.cache_bits) / 4 - 1);
+    plim_long_entry *entry = &run->bpe.long_cache[at];
     plim_status status = PLIM_OK;
-    if (entry->count && entry->bytes == count && memcmp(entry->key, bytes, count) == 0) {
+    if (entry->bytes == bytes && memcmp(entry->key, text, bytes) == 0) {
         for (unsigned i = 0; !status && i < entry->count; i++)
-            status = plim_run_push(run, (uint32_t)entry->ids[i], err);
+            status = plim_run_push(run, entry->ids[i], 0, err);
         return status;
     }
     size_t before = run->count;
-    status = encode_piece(run, bytes, count, err);
+    status = encode_piece(run, text, bytes, err);
     size_t made = run->count - before;
-    if (!status && made && made <= PLIM_CACHE_IDS) {
-        entry->bytes = (uint8_t)count;
+    if (!status && made <= PLIM_LONG_IDS) {
+        entry->bytes = (uint8_t)bytes;
         entry->count = (uint8_t)made;
-        memcpy(entry->key, bytes, count);
+        memcpy(entry->key, text, bytes);
         memcpy(entry->ids, run->ids + before, made * sizeof *entry->ids);
+    }
+    return status;
+}
+
+static plim_status fill_short(plim_run *run, plim_short_entry *pair, const uint64_t key[2],
+                              const char *text, size_t bytes, plim_error *err)
+{
+    size_t before = run->count;
+    plim_status status = encode_piece(run, text, bytes, err);
+    size_t made = run->count - before;
+    if (status || made > sizeof pair->ids / sizeof *pair->ids)
+        return status;
+    pair[1] = pair[0];
+    memcpy(pair[0].key, key, sizeof pair[0].key);
+    memcpy(pair[0].ids, run->ids + before, made * sizeof *pair->ids);
+    pair[0].count = (uint32_t)made;
+    return PLIM_OK;
+}
+
+/* An untracked piece, by the cache. */
+static inline plim_status cached_piece(plim_run *run, const char *text, size_t bytes,
+                                       size_t readable, plim_error *err)
+{
+    if (bytes > SHORT_BYTES)
+        return long_piece(run, text, bytes, err);
+    if (__builtin_expect(run->cap - run->count < 4, 0)) {
+        plim_status status = plim_run_grow(run, run->count + 4, err);
+        if (status)
+            return status;
+    }
+    uint64_t key[2];
+    load_key(text, bytes, readable, key);
+    size_t line = mix(key[0], key[1]) >> (64 - run->bpe.cache_bits);
+    plim_short_entry *pair = run->bpe.short_cache + 2 * line, *entry = pair;
+    if (entry->key[0] != key[0] || entry->key[1] != key[1]) {
+        entry++;
+        if (entry->key[0] != key[0] || entry->key[1] != key[1])
+            return fill_short(run, pair, key, text, bytes, err);
+    }
+    memcpy(run->ids + run->count, entry->ids, sizeof entry->ids);
+    run->count += entry->count;
+    return PLIM_OK;
+}
+
+static inline plim_status part_piece(plim_run *run, const char *text, size_t bytes, size_t readable,
+                                     plim_error *err)
+{
+    return run->bpe.cache_bits && !run->tracked ? cached_piece(run, text, bytes, readable, err)
+                                                : encode_piece(run, text, bytes, err);
+}
+
+/* ---- cutting ---- */
+
+uint64_t plim_bpe_pair_hash(uint32_t first, uint32_t second)
+{
+    return mix((uint64_t)first << 32 | second, 0x5851F42D4C957F2Du);
+}
+
+/* May `first` stand before `second` inside a token? */
+static bool are_joined(const plim_bpe *bpe, uint32_t first, uint32_t second)
+{
+    uint64_t bit = plim_bpe_pair_hash(first, second) >> (64 - bpe->joined_bits);
+    return bpe->joined[bit / 64] >> (bit % 64) & 1;
+}
+
+static uint32_t code_before(const char *text, size_t at)
+{
+    size_t start = at - 1;
+    while (start && ((unsigned char)text[start] & 0xC0) == 0x80)
+        start--;
+    uint32_t code = (unsigned char)text[start];
+    if (code >= 0x80) {
+        size_t bad;
+        bool incomplete;
+        plim_utf8_decode(text + start, at - start, &code, &bad, &incomplete);
+    }
+    return code;
+}
+
+#define LOWER_BLOCK 0x2581 /* what SentencePiece writes for a space */
+
+/* Is there a cut before text[at], the start of a character?  Only where one of the two is a known
+ * symbol: unknown text on both sides may become one token. */
+static bool may_cut(const plim_bpe *bpe, uint32_t first, uint32_t second)
+{
+    bool known = (first < 0x80 && bpe->symbol[0][first] != PLIM_TOK_NONE) ||
+                 (second < 0x80 && bpe->symbol[0][second] != PLIM_TOK_NONE) ||
+                 (second == LOWER_BLOCK && bpe->block_known);
+    return known && !are_joined(bpe, first, second);
+}
+
+void plim_bpe_settle_cuts(plim_bpe *bpe)
+{
+    for (uint32_t second = 0; second <= 128; second++)
+        for (uint32_t first = 0; first < 128; first++)
+            if (may_cut(bpe, first, second == 128 ? LOWER_BLOCK : second))
+                bpe->ascii_cuts[second][first / 64] |= (uint64_t)1 << (first % 64);
+}
+
+/* ASCII, and neither letter nor digit. */
+static inline bool is_sign(unsigned char c)
+{
+    static const uint64_t words[2] = {0x03FF000000000000, 0x07FFFFFE07FFFFFE};
+    return c < 0x80 && !(words[c / 64] >> (c % 64) & 1);
+}
+
+/* The end of the part that begins at text[from].  Cuts are looked for before U+2581, which begins
+ * words, and on both sides of signs. */
+static size_t next_cut(const plim_bpe *bpe, const char *text, size_t bytes, size_t from)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    for (size_t at = from + 1; at < bytes; at++) {
+        unsigned char c = p[at], before = p[at - 1];
+        uint32_t second = c;
+        if (c >= 0x80) {
+            if (c != 0xE2 || bytes - at < 3 || p[at + 1] != 0x96 || p[at + 2] != 0x81)
+                continue;
+            second = 128;
+        } else if (!is_sign(c) && !is_sign(before)) {
+            continue;
+        }
+        if (before < 0x80 ? bpe->ascii_cuts[second][before / 64] >> (before % 64) & 1
+                          : may_cut(bpe, code_before(text, at), c < 0x80 ? c : LOWER_BLOCK))
+            return at;
+    }
+    return bytes;
+}
+
+plim_status plim_bpe_piece(plim_run *run, const plim_text *piece, plim_error *err)
+{
+    const plim_bpe *bpe = &run->tok->bpe;
+    size_t readable = piece->readable > piece->bytes ? piece->readable : piece->bytes;
+    if (!bpe->joined)
+        return part_piece(run, piece->data, piece->bytes, readable, err);
+    plim_status status = PLIM_OK;
+    for (size_t at = 0, end; !status && at < piece->bytes; at = end) {
+        end = next_cut(bpe, piece->data, piece->bytes, at);
+        status = part_piece(run, piece->data + at, end - at, readable - at, err);
     }
     return status;
 }

@@ -101,6 +101,16 @@ typedef struct plim_class_run {
 extern const plim_class_run plim_class_added[];
 extern const unsigned plim_class_added_count;
 
+/* Scripts that a Split may name, in small letters. */
+typedef struct plim_script_range {
+    uint32_t first, last, script;
+} plim_script_range;
+
+extern const char *const plim_script_names[];
+extern const unsigned plim_script_name_count;
+extern const plim_script_range plim_script_ranges[];
+extern const unsigned plim_script_range_count;
+
 /* The script of a character as UnicodeScripts has it (kana are Han), 0: none. */
 unsigned plim_script_of(uint32_t code);
 extern const uint32_t plim_script_runs[]; /* first code point << 8 | script; ascending */

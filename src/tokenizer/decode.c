@@ -1,27 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ids back to text, whole or one by one: the whole is the stream of its tokens.  A token of the
- * byte-level alphabet gives its bytes, one with any other character gives its text as it stands;
- * the bytes are read as UTF-8, at most three of them wait for the next token. */
+ * Ids back to text, whole or one by one.  The byte-level decoder is here: the bytes of all tokens,
+ * read as UTF-8, of which at most three wait for the next token.  All other decoders are chains
+ * (decode_chain.c) that tokens are pushed through. */
 #include <string.h>
 
 #include "base/utf8.h"
 #include "tokenizer/internal.h"
 
-const char *plim_tok_token(const plim_tok *tok, int32_t id, size_t *bytes)
+/* ---- tokens ---- */
+
+/* What decoding reads of a token: its text, and whether that is bytes or spelled in the alphabet.
+ * NULL: there is none, or it is to be left out. */
+static const char *token_text(const plim_tok *tok, uint32_t id, bool skip_special, size_t *bytes,
+                              bool *raw)
 {
-    size_t length = 0;
-    const char *text = NULL;
-    const plim_added_token *token = id < 0 ? NULL : plim_added_by_id(&tok->added, (uint32_t)id);
-    if (token) {
-        text = token->text;
-        length = token->bytes;
-    } else if (id >= 0) {
-        text = plim_vocab_text(&tok->vocab, (uint32_t)id, &length);
+    const plim_added_token *token = plim_added_by_id(&tok->added, id);
+    if (!token) {
+        const char *text = plim_vocab_text(&tok->vocab, id, bytes);
+        *raw = text && plim_vocab_is_raw(&tok->vocab, id);
+        return text;
     }
-    if (bytes)
-        *bytes = length;
-    return text;
+    *raw = false;
+    *bytes = token->normal_bytes;
+    return skip_special && token->skip ? NULL : token->normal;
+}
+
+static size_t spell(const char *text, size_t bytes, char *out, size_t cap)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        char two[2];
+        unsigned length = plim_alphabet_encode((unsigned char)text[i], two);
+        for (unsigned k = 0; k < length; k++, used++)
+            if (used < cap)
+                out[used] = two[k];
+    }
+    return used;
+}
+
+size_t plim_tok_token(const plim_tok *tok, int32_t id, char *out, size_t cap)
+{
+    size_t bytes;
+    if (id < 0)
+        return SIZE_MAX;
+    const plim_added_token *token = plim_added_by_id(&tok->added, (uint32_t)id);
+    const char *text = token ? token->text : plim_vocab_text(&tok->vocab, (uint32_t)id, &bytes);
+    if (!text)
+        return SIZE_MAX;
+    if (token)
+        bytes = token->bytes;
+    else if (plim_vocab_is_raw(&tok->vocab, (uint32_t)id))
+        return spell(text, bytes, out, cap);
+    size_t fits = bytes < cap ? bytes : cap;
+    if (fits)
+        memcpy(out, text, fits);
+    return bytes;
 }
 
 uint32_t plim_tok_size(const plim_tok *tok)
@@ -38,6 +72,20 @@ bool plim_tok_is_special(const plim_tok *tok, int32_t id)
     return token && token->skip;
 }
 
+/* Is text the spelling of these bytes? */
+static bool spells(const char *raw, size_t raw_bytes, const char *text, size_t bytes)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < raw_bytes; i++) {
+        char two[2];
+        unsigned length = plim_alphabet_encode((unsigned char)raw[i], two);
+        if (bytes - at < length || memcmp(text + at, two, length) != 0)
+            return false;
+        at += length;
+    }
+    return at == bytes;
+}
+
 int32_t plim_tok_find(const plim_tok *tok, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < tok->added.count; i++)
@@ -47,45 +95,30 @@ int32_t plim_tok_find(const plim_tok *tok, const char *text, size_t bytes)
     for (uint32_t id = 0; id < tok->vocab.size; id++) {
         size_t length;
         const char *have = plim_vocab_text(&tok->vocab, id, &length);
-        if (have && length == bytes && memcmp(have, text, bytes) == 0)
+        if (have && (plim_vocab_is_raw(&tok->vocab, id)
+                         ? spells(have, length, text, bytes)
+                         : length == bytes && memcmp(have, text, bytes) == 0))
             return (int32_t)id;
     }
     return -1;
 }
 
-/* ---- bytes into whole characters ---- */
-
-typedef struct sink {
-    const plim_alloc *alloc;
-    char **data;
-    size_t *cap;
-    size_t used;
-} sink;
-
-static plim_status sink_put(sink *out, const char *text, size_t bytes, plim_error *err)
-{
-    plim_status status = plim_grow(out->alloc, out->data, out->cap, out->used + bytes + 1, 1, err);
-    if (status)
-        return status;
-    memcpy(*out->data + out->used, text, bytes);
-    out->used += bytes;
-    return PLIM_OK;
-}
+/* ---- byte level, one by one ---- */
 
 /* Add bytes behind what is pending; ill-formed ones become U+FFFD, an unfinished character stays
  * pending. */
-static plim_status put_bytes(plim_tok_decoder *decoder, sink *out, const unsigned char *bytes,
+static plim_status put_bytes(plim_tok_decoder *decoder, plim_sink *out, const char *bytes,
                              size_t count, plim_error *err)
 {
     plim_status status = PLIM_OK;
     char window[8];
     size_t at = 0;
-    while (!status && (at < count)) {
-        const char *text = (const char *)bytes + at;
+    while (!status && at < count) {
+        const char *text = bytes + at;
         size_t left = count - at, held = decoder->pending_bytes;
         size_t whole = held ? 0 : plim_utf8_first_bad(text, left);
         if (whole) {
-            status = sink_put(out, text, whole, err);
+            status = plim_sink_put(out, text, whole, err);
             at += whole;
             continue;
         }
@@ -107,108 +140,193 @@ static plim_status put_bytes(plim_tok_decoder *decoder, sink *out, const unsigne
         }
         decoder->pending_bytes = 0;
         if (length)
-            status = sink_put(out, text, length, err);
+            status = plim_sink_put(out, text, length, err);
         else
-            status = sink_put(out, "\xEF\xBF\xBD", 3, err);
+            status = plim_sink_put(out, "\xEF\xBF\xBD", 3, err);
         at += (length ? length : bad) - held;
     }
     return status;
 }
 
-/* The bytes that a token stands for; its own text where a character is none of the alphabet. */
-static plim_status put_byte_level(plim_tok_decoder *decoder, sink *out, const char *text,
-                                  size_t bytes, plim_error *err)
+/* text[0..bytes) out of the alphabet, at most cap bytes of it; the length, SIZE_MAX where a
+ * character is none of it. */
+static size_t unspell(const char *text, size_t bytes, char *out, size_t cap)
 {
-    unsigned char byte;
-    for (size_t i = 0, length; i < bytes; i += length)
-        if (!(length = plim_alphabet_decode(text + i, bytes - i, &byte)))
-            return put_bytes(decoder, out, (const unsigned char *)text, bytes, err);
-    unsigned char block[256];
     size_t used = 0;
-    for (size_t i = 0; i < bytes;) {
-        i += plim_alphabet_decode(text + i, bytes - i, &block[used++]);
-        if (used == sizeof block || i == bytes) {
-            plim_status status = put_bytes(decoder, out, block, used, err);
-            if (status)
-                return status;
-            used = 0;
-        }
+    for (size_t i = 0, length; i < bytes; i += length, used++) {
+        unsigned char byte;
+        if (!(length = plim_alphabet_decode(text + i, bytes - i, &byte)))
+            return SIZE_MAX;
+        if (used < cap)
+            out[used] = (char)byte;
     }
+    return used;
+}
+
+/* A token in the alphabet gives its bytes, one with any other character its text as it stands. */
+static plim_status put_spelled(plim_tok_decoder *decoder, plim_sink *out, const char *text,
+                               size_t bytes, plim_error *err)
+{
+    size_t used = unspell(text, bytes, NULL, 0);
+    if (used == SIZE_MAX)
+        return put_bytes(decoder, out, text, bytes, err);
+    plim_status status =
+        plim_grow(decoder->alloc, &decoder->spelled, &decoder->spelled_cap, used + 1, 1, err);
+    if (status)
+        return status;
+    unspell(text, bytes, decoder->spelled, used);
+    return put_bytes(decoder, out, decoder->spelled, used, err);
+}
+
+/* ---- byte level, whole ---- */
+
+/* Short strings are copied with their entry: 16 bytes, of which those behind the string are
+ * overwritten by the next. */
+static inline bool is_plain(uint8_t tag)
+{
+    return (uint8_t)(tag - 1) <= PLIM_VOCAB_INLINE;
+}
+
+/* Bytes of all tokens, out of the alphabet; and whether there are others than plain ones. */
+static plim_status count_bytes(const plim_tok *tok, const int32_t *ids, size_t n, bool skip_special,
+                               size_t *out, plim_error *err)
+{
+    const plim_vocab *vocab = &tok->vocab;
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t id = (uint32_t)ids[i];
+        uint8_t tag = id < vocab->size ? vocab->entries[id].tag : 0;
+        if (is_plain(tag)) {
+            total += tag - 1u;
+            continue;
+        }
+        if (ids[i] < 0)
+            return plim_fail(err, PLIM_E_USAGE, "token id %d is negative", (int)ids[i]);
+        size_t bytes;
+        bool raw;
+        if (token_text(tok, id, skip_special, &bytes, &raw))
+            total += bytes; /* spelled: never more than that */
+    }
+    *out = total;
     return PLIM_OK;
 }
 
-static plim_status put_token(plim_tok_decoder *decoder, sink *out, int32_t id, plim_error *err)
+static size_t gather_bytes(const plim_tok *tok, const int32_t *ids, size_t n, bool skip_special,
+                           char *out)
 {
-    const plim_tok *tok = decoder->tok;
-    if (id < 0)
-        return plim_fail(err, PLIM_E_USAGE, "token id %d is negative", (int)id);
-    size_t bytes;
-    const char *text;
-    const plim_added_token *token = plim_added_by_id(&tok->added, (uint32_t)id);
-    if (token) {
-        if (decoder->skip_special && token->skip)
-            return PLIM_OK;
-        text = token->normal;
-        bytes = token->normal_bytes;
-    } else if (!(text = plim_vocab_text(&tok->vocab, (uint32_t)id, &bytes))) {
-        return PLIM_OK;
+    const plim_vocab *vocab = &tok->vocab;
+    char *to = out;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t id = (uint32_t)ids[i];
+        const plim_vocab_entry *entry = &vocab->entries[id];
+        if (id < vocab->size && is_plain(entry->tag)) {
+            memcpy(to, entry, 16);
+            to += entry->tag - 1;
+            continue;
+        }
+        size_t bytes;
+        bool raw;
+        const char *text = token_text(tok, id, skip_special, &bytes, &raw);
+        if (!text)
+            continue;
+        size_t used = raw ? SIZE_MAX : unspell(text, bytes, to, bytes);
+        if (used == SIZE_MAX)
+            memcpy(to, text, bytes);
+        to += used == SIZE_MAX ? bytes : used;
     }
-    plim_status status = PLIM_OK;
-    if (tok->decoder == PLIM_DECODE_BYTE_LEVEL)
-        return put_byte_level(decoder, out, text, bytes, err);
-    if (tok->decoder == PLIM_DECODE_SPACES && decoder->started)
-        status = sink_put(out, " ", 1, err);
-    decoder->started = true;
-    return status ? status : sink_put(out, text, bytes, err);
+    return (size_t)(to - out);
 }
 
-/* A character that was never completed is one U+FFFD. */
-static plim_status put_rest(plim_tok_decoder *decoder, sink *out, plim_error *err)
+/* Ill-formed bytes from `bad` on become U+FFFD: *text and *bytes are replaced. */
+static plim_status repair(const plim_alloc *alloc, char **text, size_t *bytes, size_t bad,
+                          plim_error *err)
 {
-    bool pending = decoder->pending_bytes != 0;
-    decoder->pending_bytes = 0;
-    decoder->started = false;
-    return pending ? sink_put(out, "\xEF\xBF\xBD", 3, err) : PLIM_OK;
-}
-
-static plim_status finish(sink *out, plim_error *err)
-{
-    plim_status status = sink_put(out, "", 0, err);
+    plim_sink out = {.alloc = alloc};
+    plim_tok_decoder stream = {0}; /* for its pending bytes */
+    plim_status status = plim_sink_put(&out, *text, bad, err);
     if (!status)
-        (*out->data)[out->used] = 0;
+        status = put_bytes(&stream, &out, *text + bad, *bytes - bad, err);
+    if (!status && stream.pending_bytes)
+        status = plim_sink_put(&out, "\xEF\xBF\xBD", 3, err);
+    if (!status)
+        status = plim_sink_put(&out, "", 1, err);
+    plim_delete(alloc, *text);
+    *text = out.data;
+    *bytes = status ? 0 : out.used - 1;
+    if (status) {
+        plim_delete(alloc, out.data);
+        *text = NULL;
+    }
     return status;
 }
 
-/* ---- whole ---- */
-
-plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, const int32_t *ids,
-                            size_t n, bool skip_special, char **text, size_t *bytes,
-                            plim_error *err)
+static plim_status decode_byte_level(const plim_tok *tok, const plim_alloc *alloc,
+                                     const int32_t *ids, size_t n, bool skip_special, char **text,
+                                     size_t *bytes, plim_error *err)
 {
-    plim_tok_decoder decoder;
-    size_t cap = 0;
-    char *data = NULL;
-    sink out = {.alloc = scratch, .data = &data, .cap = &cap};
-    *text = NULL;
-    *bytes = 0;
-    plim_tok_decoder_init(&decoder, tok, scratch, skip_special);
-    plim_status status = PLIM_OK;
-    for (size_t i = 0; !status && i < n; i++)
-        status = put_token(&decoder, &out, ids[i], err);
-    if (!status)
-        status = put_rest(&decoder, &out, err);
-    if (!status)
-        status = finish(&out, err);
-    if (status) {
-        plim_delete(scratch, data);
+    size_t total = 0;
+    plim_status status = count_bytes(tok, ids, n, skip_special, &total, err);
+    if (status)
         return status;
-    }
+    char *data = plim_new(alloc, total + 16, 1, err); /* a whole entry behind the last */
+    if (!data)
+        return plim_tok_nomem(err);
+    total = gather_bytes(tok, ids, n, skip_special, data);
+    data[total] = 0;
     *text = data;
-    *bytes = out.used;
-    return PLIM_OK;
+    *bytes = total;
+    size_t bad = plim_utf8_first_bad(data, total);
+    return bad < total ? repair(alloc, text, bytes, bad, err) : PLIM_OK;
 }
 
 /* ---- one by one ---- */
+
+static plim_status put_token(plim_tok_decoder *decoder, plim_sink *out, int32_t id, plim_error *err)
+{
+    const plim_tok *tok = decoder->tok;
+    size_t bytes;
+    bool raw;
+    if (id < 0)
+        return plim_fail(err, PLIM_E_USAGE, "token id %d is negative", (int)id);
+    const char *text = token_text(tok, (uint32_t)id, decoder->skip_special, &bytes, &raw);
+    plim_status status;
+    if (!text)
+        return PLIM_OK;
+    if (plim_chain_is_byte_level(tok->decoder))
+        return raw ? put_bytes(decoder, out, text, bytes, err)
+                   : put_spelled(decoder, out, text, bytes, err);
+    if (!decoder->state &&
+        (status = plim_chain_state_open(&decoder->state, tok->decoder, decoder->alloc, err)))
+        return status;
+    if (raw) {
+        size_t length = spell(text, bytes, NULL, 0);
+        if ((status = plim_grow(decoder->alloc, &decoder->spelled, &decoder->spelled_cap,
+                                length + 1, 1, err)))
+            return status;
+        spell(text, bytes, decoder->spelled, length);
+        text = decoder->spelled;
+        bytes = length;
+    }
+    return plim_chain_push(decoder->state, text, bytes, out, err);
+}
+
+/* A character that was never completed is one U+FFFD. */
+static plim_status put_rest(plim_tok_decoder *decoder, plim_sink *out, plim_error *err)
+{
+    bool pending = decoder->pending_bytes != 0;
+    decoder->pending_bytes = 0;
+    if (decoder->state)
+        return plim_chain_flush(decoder->state, out, err);
+    return pending ? plim_sink_put(out, "\xEF\xBF\xBD", 3, err) : PLIM_OK;
+}
+
+/* A NUL behind it. */
+static plim_status finish(plim_sink *out, plim_error *err)
+{
+    plim_status status = plim_sink_put(out, "", 1, err);
+    out->used -= !status;
+    return status;
+}
 
 void plim_tok_decoder_init(plim_tok_decoder *decoder, const plim_tok *tok, const plim_alloc *alloc,
                            bool skip_special)
@@ -218,47 +336,89 @@ void plim_tok_decoder_init(plim_tok_decoder *decoder, const plim_tok *tok, const
 
 plim_status plim_tok_decoder_reserve(plim_tok_decoder *decoder, plim_error *err)
 {
-    const plim_added *added = &decoder->tok->added;
-    size_t longest = decoder->tok->vocab.longest;
-    for (size_t i = 0; i < added->count; i++)
-        if (added->items[i].normal_bytes > longest)
-            longest = added->items[i].normal_bytes;
-    /* each byte, and three that were pending, may become a U+FFFD; a space, the NUL */
-    return plim_grow(decoder->alloc, &decoder->buffer, &decoder->buffer_cap, 3 * (longest + 3) + 2,
-                     1, err);
+    const plim_tok *tok = decoder->tok;
+    size_t longest = tok->vocab.longest, most;
+    for (size_t i = 0; i < tok->added.count; i++)
+        if (tok->added.items[i].normal_bytes > longest)
+            longest = tok->added.items[i].normal_bytes;
+    plim_status status = plim_grow(decoder->alloc, &decoder->spelled, &decoder->spelled_cap,
+                                   2 * longest + 1, 1, err);
+    most = 3 * (longest + 3); /* each byte, and three that were pending, may become a U+FFFD */
+    if (!status && !plim_chain_is_byte_level(tok->decoder)) {
+        if (!decoder->state)
+            status = plim_chain_state_open(&decoder->state, tok->decoder, decoder->alloc, err);
+        if (!status)
+            status = plim_chain_state_reserve(decoder->state, 2 * longest, &most, err);
+    }
+    if (status)
+        return status;
+    return plim_grow(decoder->alloc, &decoder->buffer, &decoder->buffer_cap, most + 2, 1, err);
+}
+
+/* What put_token or put_rest wrote into `out` is the answer. */
+static plim_status answer(plim_tok_decoder *decoder, plim_status status, plim_sink *out,
+                          const char **text, size_t *bytes, plim_error *err)
+{
+    if (!status)
+        status = finish(out, err);
+    decoder->buffer = out->data;
+    decoder->buffer_cap = out->cap;
+    *text = status ? "" : out->data;
+    *bytes = status ? 0 : out->used;
+    return status;
 }
 
 plim_status plim_tok_decoder_push(plim_tok_decoder *decoder, int32_t id, const char **text,
                                   size_t *bytes, plim_error *err)
 {
-    sink out = {.alloc = decoder->alloc, .data = &decoder->buffer, .cap = &decoder->buffer_cap};
-    *text = "";
-    *bytes = 0;
-    plim_status status = put_token(decoder, &out, id, err);
-    if (status || (status = finish(&out, err)))
-        return status;
-    *text = decoder->buffer;
-    *bytes = out.used;
-    return PLIM_OK;
+    plim_sink out = {.alloc = decoder->alloc, .data = decoder->buffer, .cap = decoder->buffer_cap};
+    return answer(decoder, put_token(decoder, &out, id, err), &out, text, bytes, err);
 }
 
 plim_status plim_tok_decoder_flush(plim_tok_decoder *decoder, const char **text, size_t *bytes,
                                    plim_error *err)
 {
-    sink out = {.alloc = decoder->alloc, .data = &decoder->buffer, .cap = &decoder->buffer_cap};
-    *text = "";
-    *bytes = 0;
-    plim_status status = put_rest(decoder, &out, err);
-    if (status || (status = finish(&out, err)))
-        return status;
-    *text = decoder->buffer;
-    *bytes = out.used;
-    return PLIM_OK;
+    plim_sink out = {.alloc = decoder->alloc, .data = decoder->buffer, .cap = decoder->buffer_cap};
+    return answer(decoder, put_rest(decoder, &out, err), &out, text, bytes, err);
 }
 
 void plim_tok_decoder_free(plim_tok_decoder *decoder)
 {
+    plim_chain_state_close(&decoder->state);
+    plim_delete(decoder->alloc, decoder->spelled);
     plim_delete(decoder->alloc, decoder->buffer);
-    decoder->buffer = NULL;
-    decoder->buffer_cap = 0;
+    decoder->spelled = decoder->buffer = NULL;
+    decoder->spelled_cap = decoder->buffer_cap = 0;
+}
+
+/* ---- whole ---- */
+
+plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, const int32_t *ids,
+                            size_t n, bool skip_special, char **text, size_t *bytes,
+                            plim_error *err)
+{
+    plim_error local = {0};
+    err = err ? err : &local;
+    *text = NULL;
+    *bytes = 0;
+    if (plim_chain_is_byte_level(tok->decoder))
+        return decode_byte_level(tok, scratch, ids, n, skip_special, text, bytes, err);
+    plim_tok_decoder decoder;
+    plim_sink out = {.alloc = scratch};
+    plim_tok_decoder_init(&decoder, tok, scratch, skip_special);
+    plim_status status = PLIM_OK;
+    for (size_t i = 0; !status && i < n; i++)
+        status = put_token(&decoder, &out, ids[i], err);
+    if (!status)
+        status = put_rest(&decoder, &out, err);
+    if (!status)
+        status = finish(&out, err);
+    plim_tok_decoder_free(&decoder);
+    if (status) {
+        plim_delete(scratch, out.data);
+        return status;
+    }
+    *text = out.data;
+    *bytes = out.used;
+    return PLIM_OK;
 }

@@ -2,177 +2,262 @@
  *
  * Encoding from end to end: added tokens are cut out of the raw text, what is left is normalised,
  * added tokens that are looked for in normalised text are cut out of that, the rest is
- * pre-tokenized and encoded; then the template of the post-processor is laid around. */
+ * pre-tokenized and handed to the model piece by piece; then what the post-processor adds is laid
+ * around. Also the scratch of a caller. */
 #include <string.h>
 
 #include "base/utf8.h"
 #include "tokenizer/internal.h"
 
-enum { CACHE_MAX_ENTRIES = 8192, CACHE_MIN_TEXT = 1024 };
+/* ---- scratch ---- */
 
-/* Text with every ill-formed sequence replaced by U+FFFD, from alloc; or *out = text where there is
- * none. */
-static plim_status repair_utf8(const plim_alloc *alloc, const char *text, size_t bytes, char **copy,
-                               const char **out, size_t *out_bytes, plim_error *err)
+plim_status plim_tok_scratch_open(plim_tok_scratch **out, const plim_tok *tok,
+                                  const plim_alloc *alloc, plim_error *err)
 {
-    size_t at = plim_utf8_first_bad(text, bytes), used = at, cap = 0;
-    *copy = NULL;
-    *out = text;
-    *out_bytes = bytes;
-    if (at == bytes)
+    plim_error local = {0};
+    err = err ? err : &local;
+    *out = NULL;
+    plim_run *run = plim_new(alloc, 1, sizeof *run, err);
+    if (!run)
+        return plim_tok_nomem(err);
+    run->tok = tok;
+    run->alloc = alloc;
+    plim_status status = plim_matcher_open(&run->matcher, alloc, err);
+    if (status)
+        plim_tok_scratch_close(&run);
+    *out = run;
+    return status;
+}
+
+void plim_tok_scratch_close(plim_tok_scratch **scratch)
+{
+    plim_run *run = *scratch;
+    if (!run)
+        return;
+    const plim_alloc *alloc = run->alloc;
+    plim_matcher_close(&run->matcher);
+    plim_delete(alloc, run->ids);
+    plim_delete(alloc, run->spans);
+    plim_buffer_free(alloc, &run->repaired);
+    plim_normal_scratch_free(&run->normal, alloc);
+    for (unsigned i = 0; i < PLIM_TOK_MAX_STEPS; i++)
+        plim_buffer_free(alloc, &run->step[i]);
+    plim_buffer_free(alloc, &run->bytes);
+    plim_bpe_scratch_free(&run->bpe, alloc);
+    plim_lattice_free(&run->lattice, alloc);
+    plim_delete(alloc, run);
+    *scratch = NULL;
+}
+
+plim_status plim_buffer_reserve(plim_run *run, plim_buffer *buffer, size_t bytes, plim_error *err)
+{
+    plim_status status = plim_grow(run->alloc, &buffer->data, &buffer->cap, bytes, 1, err);
+    if (!status && run->tracked)
+        status = plim_grow(run->alloc, &buffer->source, &buffer->source_cap, bytes,
+                           sizeof *buffer->source, err);
+    return status;
+}
+
+void plim_buffer_free(const plim_alloc *alloc, plim_buffer *buffer)
+{
+    plim_delete(alloc, buffer->data);
+    plim_delete(alloc, buffer->source);
+    *buffer = (plim_buffer){0};
+}
+
+plim_status plim_run_grow(plim_run *run, size_t need, plim_error *err)
+{
+    plim_status status = plim_grow(run->alloc, &run->ids, &run->cap, need, sizeof *run->ids, err);
+    if (!status && run->tracked)
+        status = plim_grow(run->alloc, &run->spans, &run->span_cap, need, sizeof *run->spans, err);
+    return status;
+}
+
+/* ---- the caller's text ---- */
+
+/* The text as valid UTF-8: every ill-formed sequence is U+FFFD.  In a tracked call each byte learns
+ * which character of the caller's text it belongs to. */
+static plim_status take_text(plim_run *run, const char *text, size_t bytes, plim_text *out,
+                             plim_error *err)
+{
+    size_t bad_at = plim_utf8_first_bad(text, bytes), used = 0;
+    *out = (plim_text){.data = text, .bytes = bytes, .at_start = true};
+    if (bytes >= UINT32_MAX / 4)
+        return plim_fail(err, PLIM_E_LIMIT, "a text of %zu bytes, the limit is 1 GiB", bytes);
+    if (bad_at == bytes && !run->tracked)
         return PLIM_OK;
-    plim_status status = plim_grow(alloc, copy, &cap, bytes + 3, 1, err);
+    plim_buffer *buffer = &run->repaired;
+    plim_status status = plim_buffer_reserve(run, buffer, 3 * bytes, err);
     if (status)
         return status;
-    memcpy(*copy, text, at);
-    while (at < bytes) {
+    for (size_t at = 0; at < bytes;) {
         uint32_t code;
         size_t bad = 1;
         bool incomplete;
         size_t length = plim_utf8_decode(text + at, bytes - at, &code, &bad, &incomplete);
-        if ((status = plim_grow(alloc, copy, &cap, used + 4, 1, err))) {
-            plim_delete(alloc, *copy);
-            *copy = NULL;
-            return status;
-        }
+        size_t made = length;
         if (length)
-            memcpy(*copy + used, text + at, length);
-        used += length ? length : plim_utf8_encode(PLIM_UTF8_REPLACEMENT, *copy + used);
-        at += length ? length : bad;
+            memcpy(buffer->data + used, text + at, length);
+        else
+            made = plim_utf8_encode(PLIM_UTF8_REPLACEMENT, buffer->data + used);
+        length = length ? length : bad;
+        for (size_t i = 0; run->tracked && i < made; i++)
+            buffer->source[used + i] = (plim_source){(uint32_t)at, (uint32_t)(at + length)};
+        used += made;
+        at += length;
     }
-    *out = *copy;
-    *out_bytes = used;
+    out->data = buffer->data;
+    out->bytes = used;
+    out->source = run->tracked ? buffer->source : NULL;
     return PLIM_OK;
 }
 
-static plim_status encode_rest(plim_run *run, const char *text, size_t bytes, bool normalized,
+bool plim_run_is_literal(const plim_run *run, const plim_text *text, size_t begin, size_t end)
+{
+    if (!run->literal_count || !text->source || begin == end)
+        return false;
+    size_t first = text->source[begin].begin, last = text->source[end - 1].end;
+    size_t low = 0, high = run->literal_count;
+    while (low < high) { /* the first range that ends after `first` */
+        size_t middle = low + (high - low) / 2;
+        if (run->literal[middle].end <= first)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < run->literal_count && run->literal[low].begin < last;
+}
+
+bool plim_run_forbids(const plim_run *run, uint32_t id)
+{
+    return run->no_special && id != run->tok->unk_id && plim_tok_is_special(run->tok, (int32_t)id);
+}
+
+/* ---- pieces ---- */
+
+/* Counts of bytes into ranges of the caller's text.  HF adds up the bytes that ids stand for, so
+ * bytes that were dropped move what follows them. */
+static void settle_spans(plim_run *run, const plim_text *piece, size_t from)
+{
+    size_t at = 0;
+    for (size_t i = from; i < run->count; i++) {
+        size_t end = at + run->spans[i].end;
+        end = end < piece->bytes ? end : piece->bytes;
+        size_t first = at < piece->bytes ? at : piece->bytes - 1;
+        run->spans[i] = (plim_tok_span){piece->source[first].begin,
+                                        piece->source[end > first ? end - 1 : first].end};
+        at = end;
+    }
+}
+
+plim_status plim_model_piece(plim_run *run, const plim_text *piece, plim_error *err)
+{
+    size_t before = run->count;
+    plim_status status;
+    run->no_special = plim_run_is_literal(run, piece, 0, piece->bytes);
+    switch (run->tok->model) {
+    case PLIM_MODEL_UNIGRAM:
+        status = plim_unigram_piece(run, piece, err);
+        break;
+    case PLIM_MODEL_WORDPIECE:
+        status = plim_wordpiece_piece(run, piece, err);
+        break;
+    case PLIM_MODEL_WORDLEVEL:
+        status = plim_wordlevel_piece(run, piece, err);
+        break;
+    default:
+        status = plim_bpe_piece(run, piece, err);
+    }
+    if (!status && run->tracked)
+        settle_spans(run, piece, before);
+    return status;
+}
+
+static plim_status pieces(plim_run *run, const plim_text *text, plim_error *err)
+{
+    return run->tok->pretokenizer ? plim_pretokenize(run, text, err)
+                                  : plim_model_piece(run, text, err);
+}
+
+/* ---- added tokens ---- */
+
+static plim_status encode_rest(plim_run *run, const plim_text *text, bool normalized,
                                plim_error *err);
+
+static plim_status push_added(plim_run *run, const plim_text *text, const plim_added_match *match,
+                              plim_error *err)
+{
+    plim_status status = plim_run_push(run, match->token->id, 0, err);
+    if (!status && run->tracked)
+        run->spans[run->count - 1] =
+            (plim_tok_span){text->source[match->begin].begin, text->source[match->end - 1].end};
+    return status;
+}
 
 /* Cut the tokens of one trie out of text; what lies between goes on.  (It nests once: raw, then
  * normalised.) */
-static plim_status cut_added(plim_run *run, const char *text, size_t bytes, bool normalized,
-                             plim_error *err)
+static plim_status cut_added(plim_run *run, const plim_text *text, bool normalized, plim_error *err)
 {
     const plim_added *added = &run->tok->added;
     const plim_trie *trie = normalized ? &added->normal : &added->raw;
     size_t taken = 0, from = 0;
     for (;;) {
         plim_added_match match;
-        plim_status status = plim_added_search(run, trie, text, bytes, from, taken, &match, err);
+        plim_status status = plim_added_search(run, trie, text, from, taken, &match, err);
         if (status)
             return status;
+        size_t end = match.token ? match.begin : text->bytes;
+        if (taken < end) {
+            plim_text rest = plim_text_part(text, taken, end);
+            if ((status = encode_rest(run, &rest, normalized, err)))
+                return status;
+        }
         if (!match.token)
-            break;
-        if (taken < match.begin &&
-            (status = encode_rest(run, text + taken, match.begin - taken, normalized, err)))
-            return status;
-        if ((status = plim_run_push(run, match.token->id, err)))
+            return PLIM_OK;
+        if ((status = push_added(run, text, &match, err)))
             return status;
         taken = match.end;
         from = match.resume;
     }
-    return taken < bytes ? encode_rest(run, text + taken, bytes - taken, normalized, err) : PLIM_OK;
 }
 
-static plim_status encode_rest(plim_run *run, const char *text, size_t bytes, bool normalized,
+static plim_status encode_rest(plim_run *run, const plim_text *text, bool normalized,
                                plim_error *err)
 {
     if (normalized)
-        return plim_pretokenize(run, text, bytes, err);
-    const char *normal;
-    size_t normal_bytes;
-    plim_status status = plim_normalize(run, text, bytes, &normal, &normal_bytes, err);
-    return status ? status : cut_added(run, normal, normal_bytes, true, err);
-}
-
-/* run->ids becomes the template filled in. */
-static plim_status apply_template(plim_run *run, bool add_special, plim_error *err)
-{
-    const plim_tok *tok = run->tok;
-    size_t sequences = 0, specials = 0, total;
-    for (size_t i = 0; i < tok->template_count; i++)
-        *(tok->template_ids[i] == PLIM_TEMPLATE_SEQUENCE ? &sequences : &specials) += 1;
-    if (!tok->template_ids || (sequences == 1 && (!specials || !add_special)))
-        return PLIM_OK;
-    if (__builtin_mul_overflow(sequences, run->count, &total) ||
-        __builtin_add_overflow(total, specials, &total))
-        return plim_fail(err, PLIM_E_LIMIT, "the post-processor repeats the text too often");
-    int32_t *ids = plim_new(run->alloc, total, sizeof *ids, err);
-    if (!ids)
-        return plim_tok_nomem(err);
-    size_t used = 0;
-    for (size_t i = 0; i < tok->template_count; i++) {
-        if (tok->template_ids[i] != PLIM_TEMPLATE_SEQUENCE) {
-            if (add_special)
-                ids[used++] = tok->template_ids[i];
-        } else if (run->count) {
-            memcpy(ids + used, run->ids, run->count * sizeof *ids);
-            used += run->count;
-        }
+        return pieces(run, text, err);
+    plim_text normal = *text;
+    if (run->tok->normalizer) {
+        plim_status status = plim_normalize(run, text, &normal, err);
+        if (status || !normal.bytes)
+            return status;
     }
-    plim_delete(run->alloc, run->ids);
-    run->ids = ids;
-    run->count = used;
-    return PLIM_OK;
+    return cut_added(run, &normal, true, err);
 }
 
-static plim_status open_run(plim_run *run, const plim_tok *tok, const plim_alloc *alloc,
-                            size_t bytes, plim_error *err)
-{
-    *run = (plim_run){.tok = tok, .alloc = alloc};
-    plim_status status = plim_matcher_open(&run->matcher, alloc, err);
-    if (status || bytes < CACHE_MIN_TEXT)
-        return status;
-    uint32_t entries = 64;
-    while (entries < CACHE_MAX_ENTRIES && entries < bytes / 16)
-        entries *= 2;
-    run->cache = plim_new(alloc, entries, sizeof *run->cache, err);
-    run->cache_mask = entries - 1;
-    return run->cache ? PLIM_OK : plim_tok_nomem(err);
-}
-
-/* Everything but the ids. */
-static void close_run(plim_run *run)
-{
-    const plim_alloc *alloc = run->alloc;
-    plim_matcher_close(&run->matcher);
-    plim_delete(alloc, run->normal.data);
-    plim_delete(alloc, run->marks);
-    for (unsigned i = 0; i < PLIM_TOK_MAX_STEPS; i++)
-        plim_delete(alloc, run->step[i].data);
-    plim_delete(alloc, run->bytes.data);
-    plim_delete(alloc, run->spelled.data);
-    plim_delete(alloc, run->symbols.id);
-    plim_delete(alloc, run->symbols.next);
-    plim_delete(alloc, run->symbols.prev);
-    plim_delete(alloc, run->symbols.heap);
-    plim_delete(alloc, run->cache);
-}
-
-plim_status plim_tok_encode(const plim_tok *tok, const plim_alloc *scratch, const char *text,
-                            size_t bytes, bool add_special, int32_t **ids, size_t *count,
+plim_status plim_tok_encode(plim_tok_scratch *run, const char *text, size_t bytes,
+                            const plim_tok_request *request, plim_tok_encoding *out,
                             plim_error *err)
 {
-    plim_run run;
-    char *copy = NULL;
-    const char *valid;
-    size_t valid_bytes;
-    *ids = NULL;
-    *count = 0;
-    plim_status status = open_run(&run, tok, scratch, bytes, err);
+    static const plim_tok_request nothing;
+    plim_error local = {0};
+    err = err ? err : &local;
+    request = request ? request : &nothing;
+    run->tracked = request->offsets || request->literal_count;
+    run->literal = request->literal;
+    run->literal_count = request->literal_count;
+    run->count = 0;
+    *out = (plim_tok_encoding){0};
+    plim_text valid;
+    plim_status status = plim_bpe_scratch_prepare(run, bytes, err);
     if (!status)
-        status = repair_utf8(scratch, text, bytes, &copy, &valid, &valid_bytes, err);
-    if (!status)
-        status = cut_added(&run, valid, valid_bytes, false, err);
-    if (!status)
-        status = apply_template(&run, add_special, err);
-    close_run(&run);
-    plim_delete(scratch, copy);
-    if (status || !run.count) {
-        plim_delete(scratch, run.ids);
+        status = take_text(run, text, bytes, &valid, err);
+    if (!status && valid.bytes)
+        status = cut_added(run, &valid, false, err);
+    if (!status && run->tok->post)
+        status = plim_post_apply(run, request->add_special, err);
+    if (status || !run->count)
         return status;
-    }
-    *ids = run.ids;
-    *count = run.count;
+    *out = (plim_tok_encoding){run->ids, request->offsets ? run->spans : NULL, run->count};
     return PLIM_OK;
 }

@@ -2,21 +2,22 @@
  *
  * What the files of tokenizer/ share: the tokenizer as it lies in memory, and the state of one
  * encode call. The way of a text: added.c cuts out added tokens, normalize.c normalises the rest,
- * pretokenize.c cuts it into pieces, bpe.c turns a piece into ids, encode.c holds them together and
- * applies the template. */
+ * pretokenize.c cuts it into pieces, a model (bpe.c, unigram.c, wordpiece.c) turns a piece into
+ * ids, post.c adds what stands around them, encode.c holds it together. */
 #ifndef PLIM_TOKENIZER_INTERNAL_H
 #define PLIM_TOKENIZER_INTERNAL_H
+
+#include <string.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/tree.h"
 
 #define PLIM_TOK_NONE              UINT32_MAX
-#define PLIM_TOK_ID_BITS           21 /* two ids and a rank share 64 bits */
-#define PLIM_TOK_RANK_BITS         22
-#define PLIM_TOK_MAX_ID            ((1u << PLIM_TOK_ID_BITS) - 1)
-#define PLIM_TOK_MAX_MERGES        ((1u << PLIM_TOK_RANK_BITS) - 1)
+#define PLIM_TOK_MAX_ID            ((1u << 21) - 1)
+#define PLIM_TOK_MAX_MERGES        ((1u << 22) - 1)
 #define PLIM_TOK_MAX_STEPS         16   /* of the pre-tokenizer, sequences flattened */
 #define PLIM_TOK_MAX_TEMPLATE      4096 /* ids and sequences of the post-processor */
 #define PLIM_TOK_MAX_ADDED_BYTES   4096
@@ -32,54 +33,101 @@ static inline plim_status plim_tok_nomem(const plim_error *err)
 
 /* ---- vocab.c: strings and their ids ---- */
 
-typedef struct plim_vocab_slot {
-    uint32_t tag;    /* of the hash */
-    uint32_t record; /* offset in text, NONE: free */
-} plim_vocab_slot;
+#define PLIM_VOCAB_INLINE 15
 
-/* A record of text: id (4 bytes), length (varint), the bytes, NUL. */
+/* A string of up to 15 bytes lies in its entry, zeroes behind it; a longer one in plim_vocab.text.
+ */
+typedef struct plim_vocab_entry {
+    union {
+        struct {
+            char text[PLIM_VOCAB_INLINE];
+            uint8_t tag; /* 0: no such token; 1 + length, or LONG; and flags */
+        };
+        struct {
+            uint32_t offset, bytes;
+        } longer;
+    };
+} plim_vocab_entry;
+
+#define PLIM_VOCAB_LONG     0x20
+#define PLIM_VOCAB_VERBATIM 0x40 /* not of the alphabet, in a vocabulary of bytes */
+#define PLIM_VOCAB_ADDED    0x80 /* an added token, see added.c */
+#define PLIM_VOCAB_FLAGS    (PLIM_VOCAB_VERBATIM | PLIM_VOCAB_ADDED)
+
 typedef struct plim_vocab {
     const plim_alloc *alloc;
+    plim_vocab_entry *entries; /* by id */
+    size_t entry_cap;
+    uint32_t size; /* one past the largest id */
     char *text;
     size_t text_used, text_cap;
-    uint32_t *record; /* by id: offset in text, NONE: no such token */
-    size_t record_cap;
-    uint32_t size;  /* one past the largest id */
+    plim_vocab_entry *aliases; /* further strings of an id that has one */
+    uint32_t *alias_ids;
+    size_t alias_count, alias_cap, alias_id_cap;
+    uint32_t *slots; /* 22 bits: id, or alias; 10 bits of the hash; NONE: free */
+    uint32_t slot_count;
     uint32_t count; /* distinct strings */
     size_t longest; /* bytes of the longest string */
-    plim_vocab_slot *slots;
-    uint32_t slot_count; /* a power of two, or 0 */
     bool duplicate_ids;
+    bool raw; /* strings are bytes, out of the byte-level alphabet, unless they are VERBATIM */
 } plim_vocab;
 
 void plim_vocab_init(plim_vocab *vocab, const plim_alloc *alloc);
 void plim_vocab_free(plim_vocab *vocab);
+/* Before the first string: room in the index for about so many. */
+plim_status plim_vocab_expect(plim_vocab *vocab, uint64_t count, plim_error *err);
 /* The last id of a string wins, as in a JSON object read by Hugging Face.  id <= PLIM_TOK_MAX_ID.
  */
 plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
                            plim_error *err);
+/* A string that is looked up with others. */
+typedef struct plim_vocab_query {
+    const char *text;
+    size_t bytes;
+    uint64_t hash; /* plim_vocab_find_many's own */
+    uint32_t id;   /* in: a guess, NONE for none; out: the answer, NONE */
+} plim_vocab_query;
+/* As plim_vocab_find, for several at once: their cache misses overlap. */
+void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, size_t count);
 /* NONE when it is not there, or when the index was dropped by plim_vocab_finish. */
 uint32_t plim_vocab_find(const plim_vocab *vocab, const char *text, size_t bytes);
+/* The string of an id, not NUL-terminated (bytes, see `raw`); NULL when it has none. */
 const char *plim_vocab_text(const plim_vocab *vocab, uint32_t id, size_t *bytes);
-/* Shrink to what is used; without keep_index the string index goes too. */
-plim_status plim_vocab_finish(plim_vocab *vocab, bool keep_index, plim_error *err);
+/* The string is bytes and not spelled in the alphabet. */
+static inline bool plim_vocab_is_raw(const plim_vocab *vocab, uint32_t id)
+{
+    return vocab->raw && !(vocab->entries[id].tag & PLIM_VOCAB_VERBATIM);
+}
+/* Shrink to what is used.  raw: turn strings of the byte-level alphabet into bytes.  Without
+ * keep_index the string index goes; with it and raw it finds bytes. */
+plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, bool keep_index, plim_error *err);
 
 /* ---- merges.c: pairs of ids and what they become ---- */
 
-typedef struct plim_merge {
-    uint32_t left, right, merged;
-} plim_merge;
+/* left, right and what they become, 21 bits each, the left one on top. */
+typedef uint64_t plim_merge;
 
+static inline plim_merge plim_merge_of(uint32_t left, uint32_t right, uint32_t merged)
+{
+    return (uint64_t)left << 42 | (uint64_t)right << 21 | merged;
+}
+
+/* A slot is left, right and the order of the merge in one word, so that a look-up touches one cache
+ * line.  Where ids rise with ranks, as in nearly all files, the order is the id of what is made
+ * (and, below it, which of the merges that make it); else it is the rank. */
 typedef struct plim_merges {
-    uint64_t *slots; /* left << 43 | right << 22 | rank; all ones: free */
+    uint64_t *slots; /* left, right: id_bits each; order: the rest.  All ones: free */
     uint32_t slot_count;
-    uint32_t *merged; /* by rank */
+    uint32_t *merged; /* by rank; NULL: the id is in the order */
     uint32_t count;
+    unsigned id_bits, order_bits, tie_bits;
 } plim_merges;
 
-/* rules[count] in the order of their rank; the last of several for one pair wins. */
-plim_status plim_merges_build(plim_merges *merges, const plim_alloc *alloc, const plim_merge *rules,
-                              uint32_t count, plim_error *err);
+/* rules[count] in the order of their rank, ids below `size`; the last of several for one pair wins.
+ * The array (room for *cap) becomes the table, so both are never held: *rules is NULL after.
+ * LIMIT: too many for what a slot holds. */
+plim_status plim_merges_build(plim_merges *merges, const plim_alloc *alloc, plim_merge **rules,
+                              size_t *cap, uint32_t count, uint32_t size, plim_error *err);
 void plim_merges_free(plim_merges *merges, const plim_alloc *alloc);
 
 static inline uint32_t plim_merges_home(uint64_t key, uint32_t slot_count)
@@ -88,18 +136,24 @@ static inline uint32_t plim_merges_home(uint64_t key, uint32_t slot_count)
     return (uint32_t)(((hash >> 32) * slot_count) >> 32);
 }
 
-/* The rank of the merge of two ids, NONE when there is none. */
-static inline uint32_t plim_merges_rank(const plim_merges *merges, uint32_t left, uint32_t right)
+/* The order of the merge of two ids (lower comes first), NONE when there is none. */
+static inline uint32_t plim_merges_order(const plim_merges *merges, uint32_t left, uint32_t right)
 {
-    uint64_t key = (uint64_t)left << PLIM_TOK_ID_BITS | right;
+    uint64_t key = (uint64_t)left << merges->id_bits | right;
     for (uint32_t i = plim_merges_home(key, merges->slot_count);;
          i = i + 1 == merges->slot_count ? 0 : i + 1) {
         uint64_t slot = merges->slots[i];
-        if (slot >> PLIM_TOK_RANK_BITS == key)
-            return (uint32_t)(slot & PLIM_TOK_MAX_MERGES);
+        if (slot >> merges->order_bits == key)
+            return (uint32_t)(slot & ((1u << merges->order_bits) - 1));
         if (slot == UINT64_MAX)
             return PLIM_TOK_NONE;
     }
+}
+
+/* What the merge of an order makes. */
+static inline uint32_t plim_merges_made(const plim_merges *merges, uint32_t order)
+{
+    return merges->merged ? merges->merged[order] : order >> merges->tie_bits;
 }
 
 /* ---- regex.c: PCRE2 ---- */
@@ -187,54 +241,64 @@ typedef struct plim_added {
     plim_regex *word;      /* \w, when a token has single_word */
 } plim_added;
 
-/* ---- the tokenizer ---- */
+/* ---- the parts of a tokenizer, each known to its own file only; NULL: none ---- */
 
-typedef enum plim_behavior {
-    PLIM_SPLIT_REMOVED,
-    PLIM_SPLIT_ISOLATED,
-    PLIM_SPLIT_CONTIGUOUS,
-    PLIM_SPLIT_MERGED_WITH_PREVIOUS,
-    PLIM_SPLIT_MERGED_WITH_NEXT
-} plim_behavior;
+typedef struct plim_normalizer plim_normalizer;
+typedef struct plim_pretokenizer plim_pretokenizer;
+typedef struct plim_unigram plim_unigram;
+typedef struct plim_post plim_post;
+typedef struct plim_chain plim_chain;
 
-typedef enum plim_step_kind {
-    PLIM_STEP_SPLIT,
-    PLIM_STEP_PREFIX_SPACE, /* a space before a piece that has none */
-    PLIM_STEP_ALPHABET      /* bytes become characters of the byte-level alphabet */
-} plim_step_kind;
+typedef enum plim_model_kind {
+    PLIM_MODEL_BPE,
+    PLIM_MODEL_UNIGRAM,
+    PLIM_MODEL_WORDPIECE,
+    PLIM_MODEL_WORDLEVEL
+} plim_model_kind;
 
-typedef struct plim_step {
-    plim_step_kind kind;
-    plim_behavior behavior;
-    bool invert;
-    plim_regex *regex;
-} plim_step;
+typedef struct plim_bpe {
+    plim_merges merges;
+    const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; "" for none */
+    size_t prefix_bytes, suffix_bytes;
+    bool fuse_unk, ignore_merges, byte_fallback;
+    bool
+        unk_missing; /* unk_token is named, but not in the vocabulary: an error when it is needed */
+    /* Symbols by their first byte, NONE: of the byte-level alphabet where pieces are bytes, else of
+     * ASCII characters.  By what stands around them: 1 not the first, 2 the last of a piece. */
+    uint32_t symbol[4][256];
+    uint32_t byte_token[256]; /* <0x00> .. <0xFF> */
+    /* Neighbours that some merge joins, a set of hashes: two characters that are not in it are
+     * never in one token.  NULL: pieces are not cut. */
+    uint64_t *joined;
+    unsigned joined_bits; /* log2 of its size in bits */
+    bool block_known;     /* U+2581 is a symbol */
+    /* The cuts before an ASCII character, a bit for each one before it; [128]: before U+2581. */
+    uint64_t ascii_cuts[129][2];
+} plim_bpe;
 
-typedef enum plim_decoder_kind {
-    PLIM_DECODE_SPACES, /* no decoder: tokens joined by spaces */
-    PLIM_DECODE_FUSE,   /* tokens joined */
-    PLIM_DECODE_BYTE_LEVEL
-} plim_decoder_kind;
-
-#define PLIM_TEMPLATE_SEQUENCE (-1)
+typedef struct plim_wordpiece {
+    const char *prefix; /* of a piece that continues a word; in the arena */
+    size_t prefix_bytes;
+    uint64_t max_characters; /* a longer word is unknown */
+} plim_wordpiece;
 
 struct plim_tok {
     const plim_alloc *alloc;
     plim_arena arena; /* names and added tokens */
+    plim_model_kind model;
     plim_vocab vocab;
-    plim_merges merges;
+    uint32_t unk_id; /* NONE: there is none */
+    plim_bpe bpe;
+    plim_unigram *unigram;
+    plim_wordpiece wordpiece;
     plim_added added;
-    uint32_t byte_id[256]; /* id of the character of a byte, NONE */
-    uint32_t unk_id;       /* NONE: bytes without a token are dropped */
-    bool fuse_unk, ignore_merges;
-    bool nfc;
+    plim_normalizer *normalizer;
+    plim_pretokenizer *pretokenizer;
+    bool byte_pieces; /* the pre-tokenizer spells pieces in the byte-level alphabet: the model gets
+                         their bytes */
+    plim_post *post;
+    plim_chain *decoder;
     bool split_special; /* special tokens in a text are text */
-    plim_step steps[PLIM_TOK_MAX_STEPS];
-    unsigned step_count;
-    bool alphabet_last;    /* the last step is ALPHABET and was left out: pieces are bytes */
-    int32_t *template_ids; /* PLIM_TEMPLATE_SEQUENCE: the text; NULL: the text alone */
-    size_t template_count;
-    plim_decoder_kind decoder;
 };
 
 /* Add a token as Hugging Face's add_tokens does: the id is the vocabulary's or the next free one.
@@ -250,68 +314,254 @@ const plim_added_token *plim_added_by_id(const plim_added *added, uint32_t id);
 /* The UTF-8 of a byte's character: length 1 or 2. */
 unsigned plim_alphabet_encode(unsigned char byte, char out[2]);
 /* The byte of the character at text[0..bytes): its length, 0 where it is none of the alphabet. */
-unsigned plim_alphabet_decode(const char *text, size_t bytes, unsigned char *byte);
+extern const int16_t plim_alphabet_wide[256];
+static inline unsigned plim_alphabet_decode(const char *text, size_t bytes, unsigned char *byte)
+{
+    unsigned char c = (unsigned char)text[0];
+    *byte = c;
+    if (c < 0x80)
+        return c >= '!' && c <= '~';
+    if (bytes < 2 || c < 0xC2 || c > 0xC5 || ((unsigned char)text[1] & 0xC0) != 0x80)
+        return 0;
+    int found = plim_alphabet_wide[(c - 0xC2) << 6 | ((unsigned char)text[1] & 0x3F)];
+    *byte = (unsigned char)found;
+    return found < 0 ? 0 : 2;
+}
 
-/* ---- one call of encode ---- */
+/* ---- text on its way ---- */
 
-#define PLIM_CACHE_KEY_BYTES 22
-#define PLIM_CACHE_IDS       10
+/* Where a byte of a text on its way comes from: bytes of the caller's text. */
+typedef struct plim_source {
+    uint32_t begin, end;
+} plim_source;
 
-/* A piece that was met before in this call. */
-typedef struct plim_cache_entry {
-    uint8_t bytes, count; /* count 0: free */
-    char key[PLIM_CACHE_KEY_BYTES];
-    int32_t ids[PLIM_CACHE_IDS];
-} plim_cache_entry;
+/* A stretch of valid UTF-8 (of any bytes, as a piece of a tokenizer with byte_pieces). */
+typedef struct plim_text {
+    const char *data;
+    size_t bytes;
+    const plim_source *source; /* [bytes]; NULL: the call does not track positions */
+    bool at_start;             /* data[0] comes from the very first of the caller's text */
+    size_t readable;           /* bytes at data that may be looked at, if more than `bytes` */
+} plim_text;
 
+/* begin < end. */
+static inline plim_text plim_text_part(const plim_text *text, size_t begin, size_t end)
+{
+    return (plim_text){text->data + begin, end - begin, text->source ? text->source + begin : NULL,
+                       text->at_start &&
+                           (text->source ? text->source[begin].begin == 0 : begin == 0),
+                       (text->readable > text->bytes ? text->readable : text->bytes) - begin};
+}
+
+/* Room for a text that is being made. */
 typedef struct plim_buffer {
     char *data;
     size_t cap;
+    plim_source *source; /* tracked calls only */
+    size_t source_cap;
 } plim_buffer;
+
+/* ---- one call of encode ---- */
 
 typedef struct plim_symbols {
     uint32_t *id, *next, *prev; /* id NONE: merged away */
+    uint32_t *bytes;            /* that a symbol stands for; tracked calls only */
     size_t cap;
     uint64_t *heap; /* rank << 32 | position */
     size_t heap_count, heap_cap;
 } plim_symbols;
 
-typedef struct plim_run {
+/* A piece of up to 15 bytes that was met before: half a cache line, two share one. */
+typedef struct plim_short_entry {
+    uint64_t key[2]; /* the bytes, zeroes behind them; the last byte is their number, 0: free */
+    uint32_t ids[3];
+    uint32_t count;
+} plim_short_entry;
+
+#define PLIM_LONG_KEY_BYTES 94
+#define PLIM_LONG_IDS       8
+
+/* A longer one: indented code makes many. */
+typedef struct plim_long_entry {
+    char key[PLIM_LONG_KEY_BYTES];
+    uint8_t bytes, count; /* bytes 0: free */
+    uint32_t ids[PLIM_LONG_IDS];
+} plim_long_entry;
+
+typedef struct plim_bpe_scratch {
+    uint64_t bytes_seen; /* of all texts so far: the cache grows with them */
+    plim_symbols symbols;
+    plim_buffer spelled; /* a piece or a symbol to be looked up */
+    void *cache;         /* the allocation of both tables */
+    plim_short_entry *short_cache;
+    plim_long_entry *long_cache;
+    unsigned cache_bits; /* log2 of the pairs of short entries, and of the long ones; 0: no cache */
+} plim_bpe_scratch;
+
+/* Scratch that one file alone knows; made by it when it is first needed. */
+typedef struct plim_normal_scratch plim_normal_scratch;
+typedef struct plim_lattice plim_lattice;
+
+typedef struct plim_tok_scratch plim_run;
+struct plim_tok_scratch {
     const plim_tok *tok;
     const plim_alloc *alloc;
     plim_matcher matcher;
+
+    bool tracked; /* positions are asked for, or a part of the text is literal */
+    const plim_tok_span *literal;
+    size_t literal_count;
+    bool no_special; /* the piece holds literal bytes: no special token may come of it */
+
+    const char *text; /* the caller's, which spans are bytes of */
+    size_t text_bytes;
+
     int32_t *ids;
     size_t count, cap;
-    plim_buffer normal;      /* the segment, normalised */
-    struct plim_mark *marks; /* code points being ordered */
-    size_t mark_cap;
-    plim_buffer step[PLIM_TOK_MAX_STEPS];
-    plim_buffer bytes;   /* a piece out of the alphabet */
-    plim_buffer spelled; /* a piece in the alphabet, to be looked up */
-    plim_symbols symbols;
-    plim_cache_entry *cache;
-    uint32_t cache_mask;
-} plim_run;
+    plim_tok_span *spans; /* tracked: of each id; until a piece is settled, {0, bytes it took} */
+    size_t span_cap;
 
-plim_status plim_run_push(plim_run *run, uint32_t id, plim_error *err);
+    plim_buffer repaired; /* the caller's text as valid UTF-8 */
+    plim_normal_scratch *normal;
+    plim_buffer step[PLIM_TOK_MAX_STEPS]; /* of the pre-tokenizer */
+    plim_buffer bytes;                    /* a piece out of the alphabet */
+    plim_bpe_scratch bpe;
+    plim_lattice *lattice;
+};
 
-/* normalize.c: NFC of text[bytes]; *out is text itself where nothing changes, else run->normal. */
-plim_status plim_normalize(plim_run *run, const char *text, size_t bytes, const char **out,
-                           size_t *out_bytes, plim_error *err);
+/* Room for `bytes` in a buffer, and for their sources where the run is tracked. */
+plim_status plim_buffer_reserve(plim_run *run, plim_buffer *buffer, size_t bytes, plim_error *err);
+void plim_buffer_free(const plim_alloc *alloc, plim_buffer *buffer);
 
-/* pretokenize.c: cut text[bytes] and encode the pieces. */
-plim_status plim_pretokenize(plim_run *run, const char *text, size_t bytes, plim_error *err);
+/* Room for `need` ids in all. */
+plim_status plim_run_grow(plim_run *run, size_t need, plim_error *err);
 
-/* bpe.c: a piece, as bytes, to ids. */
-plim_status plim_bpe_piece(plim_run *run, const char *bytes, size_t count, plim_error *err);
+/* An id, and how many bytes of its piece it stands for; PLIM_RUN_SAME: the very bytes of the id
+ * before it (in tracked calls encode.c gives both one span). */
+#define PLIM_RUN_SAME SIZE_MAX
+static inline plim_status plim_run_push(plim_run *run, uint32_t id, size_t bytes, plim_error *err)
+{
+    if (run->count >= run->cap || (run->tracked && run->count >= run->span_cap)) {
+        plim_status status = plim_run_grow(run, run->count + 1, err);
+        if (status)
+            return status;
+    }
+    if (run->tracked)
+        run->spans[run->count] = (plim_tok_span){0, bytes};
+    run->ids[run->count++] = (int32_t)id;
+    return PLIM_OK;
+}
 
-/* added.c: the next added token of text[bytes] after `from`, with the spaces it takes. */
+/* True where a byte of text[begin..end) is literal. */
+bool plim_run_is_literal(const plim_run *run, const plim_text *text, size_t begin, size_t end);
+
+/* True for a special token that may not come of this piece. */
+bool plim_run_forbids(const plim_run *run, uint32_t id);
+
+/* normalize.c.  *out is `in` where nothing changes, else lies in the run until the next call. */
+plim_status plim_normalizer_load(plim_normalizer **out, const plim_alloc *alloc,
+                                 const plim_part *part, plim_error *err);
+void plim_normalizer_close(plim_normalizer **normalizer, const plim_alloc *alloc);
+plim_status plim_normalize(plim_run *run, const plim_text *in, plim_text *out, plim_error *err);
+void plim_normal_scratch_free(plim_normal_scratch **scratch, const plim_alloc *alloc);
+
+/* pretokenize.c: cut text and hand each piece to plim_model_piece. */
+plim_status plim_pretokenizer_load(plim_pretokenizer **out, const plim_alloc *alloc,
+                                   const plim_part *part, plim_error *err);
+/* ByteLevel behind a Split by `pattern` (NULL: its own), as the older files mean. */
+plim_status plim_pretokenizer_byte_level(plim_pretokenizer **out, const plim_alloc *alloc,
+                                         const char *pattern, bool add_prefix_space,
+                                         plim_error *err);
+void plim_pretokenizer_close(plim_pretokenizer **pretokenizer, const plim_alloc *alloc);
+/* Pieces are spelled in the byte-level alphabet. */
+bool plim_pretokenizer_is_byte_level(const plim_pretokenizer *pretokenizer);
+/* tokenizer_config.json's add_prefix_space, for a pre-tokenizer that is one ByteLevel and nothing
+ * else; does nothing to others. */
+plim_status plim_pretokenizer_set_prefix_space(plim_pretokenizer *pretokenizer, bool on,
+                                               plim_error *err);
+plim_status plim_pretokenize(plim_run *run, const plim_text *text, plim_error *err);
+
+/* ---- models: a piece (not empty) to ids ---- */
+
+/* encode.c: by the tokenizer's model; spans of the ids are settled. */
+plim_status plim_model_piece(plim_run *run, const plim_text *piece, plim_error *err);
+plim_status plim_bpe_piece(plim_run *run, const plim_text *piece, plim_error *err);
+/* Before a text of so many bytes: the cache of pieces grows with all that was seen. */
+plim_status plim_bpe_scratch_prepare(plim_run *run, size_t bytes, plim_error *err);
+void plim_bpe_scratch_free(plim_bpe_scratch *scratch, const plim_alloc *alloc);
+plim_status plim_unigram_piece(plim_run *run, const plim_text *piece, plim_error *err);
+plim_status plim_wordpiece_piece(plim_run *run, const plim_text *piece, plim_error *err);
+plim_status plim_wordlevel_piece(plim_run *run, const plim_text *piece, plim_error *err);
+void plim_unigram_close(plim_unigram **unigram, const plim_alloc *alloc);
+void plim_lattice_free(plim_lattice **lattice, const plim_alloc *alloc);
+
+/* ---- post.c: what stands around the ids of a text, and what trims their spans ---- */
+
+plim_status plim_post_load(plim_post **out, const plim_tok *tok, const plim_part *part,
+                           plim_error *err);
+/* bos and eos around the text, NONE for nothing: for the older files. */
+plim_status plim_post_around(plim_post **out, const plim_alloc *alloc, uint32_t bos, uint32_t eos,
+                             plim_error *err);
+void plim_post_close(plim_post **post, const plim_alloc *alloc);
+plim_status plim_post_apply(plim_run *run, bool add_special, plim_error *err);
+
+/* ---- decode.c, decode_chain.c ---- */
+
+/* Bytes being gathered; data comes from alloc and is not NUL-terminated. */
+typedef struct plim_sink {
+    const plim_alloc *alloc;
+    char *data;
+    size_t used, cap;
+} plim_sink;
+
+static inline plim_status plim_sink_put(plim_sink *out, const char *text, size_t bytes,
+                                        plim_error *err)
+{
+    if (out->cap - out->used < bytes) {
+        plim_status status =
+            plim_grow(out->alloc, &out->data, &out->cap, out->used + bytes + 1, 1, err);
+        if (status)
+            return status;
+    }
+    if (bytes)
+        memcpy(out->data + out->used, text, bytes);
+    out->used += bytes;
+    return PLIM_OK;
+}
+
+/* The chain is one ByteLevel and nothing else.  false for NULL. */
+bool plim_chain_is_byte_level(const plim_chain *chain);
+
+/* What a stream of tokens keeps between pushes; for a NULL chain too (tokens joined by spaces). The
+ * chain must outlive it.  Pushes and flush concatenated are what Hugging Face decodes, each push
+ * gives what is decided, in whole characters. */
+typedef struct plim_chain_state plim_chain_state;
+plim_status plim_chain_state_open(plim_chain_state **out, const plim_chain *chain,
+                                  const plim_alloc *alloc, plim_error *err);
+void plim_chain_state_close(plim_chain_state **state);
+/* Room for tokens of up to `longest` bytes, so that pushes don't allocate but for long runs of byte
+ * tokens and what waits for the end; *most: bytes that a push of one then gives at most. */
+plim_status plim_chain_state_reserve(plim_chain_state *state, size_t longest, size_t *most,
+                                     plim_error *err);
+/* The next token's spelling (the caller has left out what is skipped), appended to *out. */
+plim_status plim_chain_push(plim_chain_state *state, const char *token, size_t bytes,
+                            plim_sink *out, plim_error *err);
+/* The end: what was held back; the state can then start anew. */
+plim_status plim_chain_flush(plim_chain_state *state, plim_sink *out, plim_error *err);
+
+plim_status plim_chain_load(plim_chain **out, const plim_alloc *alloc, const plim_part *part,
+                            plim_error *err);
+/* ByteLevel alone. */
+plim_status plim_chain_byte_level(plim_chain **out, const plim_alloc *alloc, plim_error *err);
+void plim_chain_close(plim_chain **chain, const plim_alloc *alloc);
+
+/* added.c: the next added token of text after `from`, with the spaces it takes. */
 typedef struct plim_added_match {
     const plim_added_token *token; /* NULL: none */
     size_t begin, end;             /* with the spaces */
     size_t resume;                 /* where the search goes on */
 } plim_added_match;
-plim_status plim_added_search(plim_run *run, const plim_trie *trie, const char *text, size_t bytes,
+plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_text *text,
                               size_t from, size_t taken, plim_added_match *match, plim_error *err);
 
 #endif

@@ -23,28 +23,37 @@ plim_status plim_json_bool(const plim_json *json, plim_json_event event, const c
 plim_status plim_json_string(const plim_json *json, plim_json_event event, const char *what,
                              plim_arena *arena, const char **out, size_t *bytes, plim_error *err);
 
-/* An id of a template, and where it stood. */
-typedef struct plim_template_id {
-    int32_t id;
-    int64_t offset;
-} plim_template_id;
+/* The parts of tokenizer.json that wait for the model. */
+typedef enum plim_part_kind {
+    PLIM_PART_NORMALIZER,
+    PLIM_PART_PRE_TOKENIZER,
+    PLIM_PART_POST_PROCESSOR,
+    PLIM_PART_DECODER,
+    PLIM_PART_COUNT
+} plim_part_kind;
 
 typedef struct plim_loader {
     plim_tok *tok;
     const plim_log *log;
     const char *path;
     plim_json *json;
-    plim_arena scratch; /* names that loading needs and the tokenizer doesn't */
+    plim_arena scratch; /* names and trees that loading needs and the tokenizer doesn't */
     char *key;          /* a token while its id is read; a merge being joined */
     size_t key_cap;
 
     /* model */
-    bool have_vocab, have_merges, merges_wait, fuse_unk, byte_fallback;
+    bool have_vocab, have_merges, merges_wait, byte_fallback;
     int64_t model_offset;
     const char *unk_token;
     size_t unk_bytes;
+    bool have_type, have_prefix, have_max_characters, have_unk_id, have_merges_key;
+    uint64_t unk_id; /* of a Unigram */
+    uint64_t lines;  /* of vocab.txt */
     plim_merge *rules;
+    struct plim_merge_batch *batch; /* load_bpe.c's */
+    uint32_t guess;                 /* what the last merge made */
     size_t rule_count, rule_cap;
+    bool any_merge;
     plim_json_event merge_form; /* of the first merge */
 
     /* added_tokens, until the vocabulary is there */
@@ -52,11 +61,7 @@ typedef struct plim_loader {
     size_t added_count, added_cap;
     int64_t added_offset;
 
-    bool byte_level;      /* the pre-tokenizer has a ByteLevel */
-    bool lone_byte_level; /* ... and is one */
-    plim_template_id *template_ids;
-    size_t template_count, template_cap;
-    bool have_template;
+    const plim_node *parts[PLIM_PART_COUNT]; /* NULL: not there, or null */
 } plim_loader;
 
 plim_status plim_loader_fail(const plim_loader *loader, plim_error *err, plim_status code,
@@ -65,31 +70,29 @@ plim_status plim_loader_fail(const plim_loader *loader, plim_error *err, plim_st
 
 /* load_model.c: the value of "model", whose first event was read. */
 plim_status plim_load_model(plim_loader *loader, plim_json_event event, plim_error *err);
+/* What has to wait until all of it is read. */
+plim_status plim_load_model_finish(plim_loader *loader, plim_error *err);
+/* load_bpe.c.  The [ of the merges was read. */
+plim_status plim_load_merges(plim_loader *loader, plim_error *err);
 /* {"token": id, ...}, the { was read. */
 plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_error *err);
 /* A rule "left right" of merges.txt or the older merges; offset: where it stood. */
 plim_status plim_load_merge(plim_loader *loader, const char *left, size_t left_bytes,
                             const char *right, size_t right_bytes, int64_t offset, plim_error *err);
+/* After the last merge. */
+plim_status plim_load_merges_end(plim_loader *loader, plim_error *err);
+void plim_load_merges_free(plim_loader *loader); /* what a failed load leaves */
 /* Split "left right" at its one space: FORMAT when there is none or more. */
 plim_status plim_load_merge_line(plim_loader *loader, const char *line, size_t bytes,
                                  int64_t offset, plim_error *err);
-/* The merge table, the ids of bytes. */
-plim_status plim_load_model_finish(plim_loader *loader, plim_error *err);
+/* load_unigram.c: [[piece, score], ...], the [ was read; the table of pieces. */
+plim_status plim_load_pieces(plim_loader *loader, plim_error *err);
+plim_status plim_load_unigram_finish(plim_loader *loader, plim_error *err);
+/* The merge table, the unknown token. */
+plim_status plim_load_bpe_finish(plim_loader *loader, plim_error *err);
+/* Once tok->byte_pieces is known: symbols of single bytes; where pieces can be cut. */
+plim_status plim_load_bpe_settle(plim_loader *loader, plim_error *err);
 void plim_loader_free(plim_loader *loader);
-
-/* load_parts.c: normalizer, pre_tokenizer and decoder; post.c: post_processor. */
-plim_status plim_load_normalizer(plim_loader *loader, plim_json_event event, plim_error *err);
-plim_status plim_load_pre_tokenizer(plim_loader *loader, plim_json_event event, plim_error *err);
-plim_status plim_load_decoder(plim_loader *loader, plim_json_event event, plim_error *err);
-plim_status plim_load_post_processor(plim_loader *loader, plim_json_event event, plim_error *err);
-plim_status plim_load_template_finish(plim_loader *loader, plim_error *err);
-/* ByteLevel as a pre-tokenizer. */
-plim_status plim_add_byte_level(plim_tok *tok, bool add_prefix_space, bool use_regex,
-                                plim_where where, plim_error *err);
-plim_status plim_add_split(plim_tok *tok, plim_regex *regex, plim_behavior behavior, bool invert,
-                           plim_where where, plim_error *err);
-/* After the last step: a trailing ALPHABET is left out. */
-void plim_steps_finish(plim_tok *tok);
 
 /* ---- config.c: tokenizer_config.json, special_tokens_map.json, added_tokens.json ---- */
 
@@ -114,6 +117,7 @@ typedef struct plim_tok_config {
     char tokenizer_class[64];
     char model_type[64];                                /* of config.json */
     int add_prefix_space, add_bos_token, add_eos_token; /* -1: not said */
+    int do_lower_case, strip_accents, tokenize_chinese_chars;
     bool split_special_tokens;
     plim_added_token named[PLIM_NAMED_COUNT]; /* text NULL: none */
     bool named_said[PLIM_NAMED_COUNT];        /* also when it is null */
@@ -129,13 +133,33 @@ plim_status plim_tok_config_read(plim_tok_config *config, plim_tok *tok, const c
                                  plim_error *err);
 /* Add listed, named and extra tokens as Transformers does after it has the tokenizer. */
 plim_status plim_tok_config_apply(plim_tok_config *config, plim_tok *tok, plim_error *err);
+/* The same behind a tokenizer.json, whose template one class of Transformers leaves out. */
+plim_status plim_tok_config_apply_json(plim_tok_config *config, plim_tok *tok, plim_error *err);
+/* Transformers' template of bos and eos around a text, as add_bos_token and add_eos_token say. */
+plim_status plim_tok_config_template(const plim_tok_config *config, plim_tok *tok, plim_error *err);
 void plim_tok_config_free(plim_tok_config *config, const plim_alloc *alloc);
+
+/* Names for the special tokens that nothing is said of; NULL: none. */
+void plim_tok_config_defaults(plim_tok_config *config, const char *const names[PLIM_NAMED_COUNT]);
+/* The tokenizer's class, without "Fast" behind it; else the model's type; else "". */
+void plim_tok_config_class(const plim_tok_config *config, char *out, size_t cap);
+/* config.c: a part of a tokenizer from JSON of our own, for older files, which say less. */
+plim_status plim_load_part(plim_tok *tok, plim_part_kind kind, const char *text, plim_error *err);
 
 /* ---- the two forms of a tokenizer; the vocabulary's index is kept for what follows ---- */
 
-/* *lone_byte_level: ByteLevel is the whole pre-tokenizer. */
-plim_status plim_load_json(plim_tok *tok, const char *path, const plim_log *log,
-                           bool *lone_byte_level, plim_error *err);
+plim_status plim_load_json(plim_tok *tok, const char *path, const plim_log *log, plim_error *err);
+/* load_pair.c: each line of loader->path, without its newline.  FORMAT: it is not UTF-8. */
+typedef plim_status (*plim_line_reader)(plim_loader *loader, const char *line, size_t bytes,
+                                        int64_t offset, plim_error *err);
+plim_status plim_load_lines(plim_loader *loader, plim_line_reader read, plim_error *err);
+/* load_vocab_txt.c: a folder without tokenizer.json: vocab.txt or vocab.json + merges.txt, with all
+ * tokens of config.  IO: none of them is there.  UNSUP: a form that is not known, a class whose way
+ * of cutting text is not. */
+plim_status plim_load_older(plim_tok *tok, const char *directory, const plim_log *log,
+                            plim_tok_config *config, plim_error *err);
+/* load_pair.c: a class or model type of GPT-NeoX's family. */
+bool plim_is_neox(const char *who);
 /* vocab.json + merges.txt, with all tokens of config. */
 plim_status plim_load_pair(plim_tok *tok, const char *directory, const plim_log *log,
                            plim_tok_config *config, plim_error *err);

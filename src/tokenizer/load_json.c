@@ -72,8 +72,8 @@ void plim_loader_free(plim_loader *loader)
     const plim_alloc *alloc = loader->tok->alloc;
     plim_delete(alloc, loader->key);
     plim_delete(alloc, loader->rules);
+    plim_load_merges_free(loader);
     plim_delete(alloc, loader->added);
-    plim_delete(alloc, loader->template_ids);
     plim_arena_free(&loader->scratch);
 }
 
@@ -196,18 +196,27 @@ static plim_status read_version(plim_loader *loader, plim_json_event event, plim
     return plim_json_fail(loader->json, err, PLIM_E_UNSUP, "version is not \"1.0\"");
 }
 
-typedef plim_status (*member_reader)(plim_loader *loader, plim_json_event event, plim_error *err);
+static const char *const part_names[PLIM_PART_COUNT] = {"normalizer", "pre_tokenizer",
+                                                        "post_processor", "decoder"};
 
-static const struct {
-    const char *key;
-    member_reader read;
-} members[] = {{"version", read_version},
-               {"added_tokens", read_added},
-               {"normalizer", plim_load_normalizer},
-               {"pre_tokenizer", plim_load_pre_tokenizer},
-               {"post_processor", plim_load_post_processor},
-               {"decoder", plim_load_decoder},
-               {"model", plim_load_model}};
+static plim_status read_member(plim_loader *loader, const char *key, plim_json_event event,
+                               plim_error *err)
+{
+    if (!strcmp(key, "version"))
+        return read_version(loader, event, err);
+    if (!strcmp(key, "added_tokens"))
+        return read_added(loader, event, err);
+    if (!strcmp(key, "model"))
+        return plim_load_model(loader, event, err);
+    for (int i = 0; i < PLIM_PART_COUNT; i++)
+        if (!strcmp(key, part_names[i]) && event != PLIM_JSON_NULL)
+            return plim_tree_read(&loader->parts[i], &loader->scratch, loader->json, event, err);
+    return plim_json_skip(loader->json, err);
+}
+
+static const char *const members[] = {
+    "version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"};
+enum { MODEL = 6 };
 
 static plim_status read_members(plim_loader *loader, unsigned *seen, bool only_model,
                                 plim_error *err)
@@ -223,16 +232,15 @@ static plim_status read_members(plim_loader *loader, unsigned *seen, bool only_m
             return status;
         if (end)
             return plim_json_expect(loader->json, PLIM_JSON_END, "the end of tokenizer.json", err);
-        member_reader read = NULL;
         for (unsigned i = 0; i < sizeof members / sizeof *members; i++) {
-            if (strcmp(key, members[i].key) != 0)
+            if (strcmp(key, members[i]) != 0)
                 continue;
             if (*seen >> i & 1)
                 return plim_json_fail(loader->json, err, PLIM_E_FORMAT, "%s is there twice", key);
             *seen |= 1u << i;
-            read = only_model && members[i].read != plim_load_model ? NULL : members[i].read;
         }
-        status = read ? read(loader, event, err) : plim_json_skip(loader->json, err);
+        status = only_model && strcmp(key, "model") != 0 ? plim_json_skip(loader->json, err)
+                                                         : read_member(loader, key, event, err);
         if (status)
             return status;
     }
@@ -245,14 +253,40 @@ static plim_status read_file(plim_loader *loader, bool only_model, plim_error *e
     if (status)
         return status;
     status = read_members(loader, &seen, only_model, err);
-    if (!status && !(seen >> (sizeof members / sizeof *members - 1)))
+    if (!status && !(seen >> MODEL & 1))
         status = plim_json_fail(loader->json, err, PLIM_E_FORMAT, "there is no model");
     plim_json_close(&loader->json);
     return status;
 }
 
-plim_status plim_load_json(plim_tok *tok, const char *path, const plim_log *log,
-                           bool *lone_byte_level, plim_error *err)
+/* The four parts around the model. */
+static plim_status load_parts(plim_loader *loader, plim_error *err)
+{
+    plim_tok *tok = loader->tok;
+    plim_part part[PLIM_PART_COUNT];
+    plim_status status = PLIM_OK;
+    for (int i = 0; i < PLIM_PART_COUNT; i++)
+        part[i] = (plim_part){loader->path, part_names[i], loader->parts[i]};
+    if (part[PLIM_PART_NORMALIZER].node)
+        status =
+            plim_normalizer_load(&tok->normalizer, tok->alloc, &part[PLIM_PART_NORMALIZER], err);
+    if (!status && part[PLIM_PART_PRE_TOKENIZER].node)
+        status = plim_pretokenizer_load(&tok->pretokenizer, tok->alloc,
+                                        &part[PLIM_PART_PRE_TOKENIZER], err);
+    if (!status && part[PLIM_PART_DECODER].node)
+        status = plim_chain_load(&tok->decoder, tok->alloc, &part[PLIM_PART_DECODER], err);
+    if (!status)
+        status = add_tokens(loader, err);
+    if (!status && part[PLIM_PART_POST_PROCESSOR].node)
+        status = plim_post_load(&tok->post, tok, &part[PLIM_PART_POST_PROCESSOR], err);
+    tok->byte_pieces = tok->model == PLIM_MODEL_BPE && tok->pretokenizer &&
+                       plim_pretokenizer_is_byte_level(tok->pretokenizer);
+    if (!status && tok->model == PLIM_MODEL_BPE)
+        status = plim_load_bpe_settle(loader, err);
+    return status;
+}
+
+plim_status plim_load_json(plim_tok *tok, const char *path, const plim_log *log, plim_error *err)
 {
     plim_loader loader = {
         .tok = tok, .log = log, .path = path, .added_offset = -1, .model_offset = -1};
@@ -262,15 +296,8 @@ plim_status plim_load_json(plim_tok *tok, const char *path, const plim_log *log,
         status = read_file(&loader, true, err);
     if (!status)
         status = plim_load_model_finish(&loader, err);
-    if (!status && !loader.byte_level)
-        status = plim_loader_fail(
-            &loader, err, PLIM_E_UNSUP, loader.model_offset,
-            "a BPE model without a ByteLevel pre_tokenizer is not supported (yet)");
     if (!status)
-        status = add_tokens(&loader, err);
-    if (!status)
-        status = plim_load_template_finish(&loader, err);
-    *lone_byte_level = loader.lone_byte_level;
+        status = load_parts(&loader, err);
     plim_loader_free(&loader);
     return status;
 }

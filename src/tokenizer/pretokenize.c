@@ -6,183 +6,294 @@
  * beyond it. */
 #include <string.h>
 
-#include "tokenizer/internal.h"
+#include "tokenizer/pretokenize.h"
 
-static plim_status run_step(plim_run *run, unsigned index, const char *text, size_t bytes,
-                            plim_error *err);
+static plim_status run_step(plim_run *run, unsigned index, const plim_text *text, plim_error *err);
 
-/* A split in progress: matches and what lies between them come in order, pieces go out. */
-typedef struct splitter {
+/* A piece goes to the model without a change of spelling. */
+static bool as_it_is(const plim_run *run)
+{
+    const plim_pretokenizer *p = run->tok->pretokenizer;
+    return !p->byte_level || p->spelled != run->tok->byte_pieces;
+}
+
+/* ---- parts that are joined ---- */
+
+/* Parts come in order, pieces go out. */
+typedef struct joiner {
     plim_run *run;
     unsigned index;
-    plim_behavior behavior;
-    const char *text;
+    const plim_step *step;
+    const plim_text *text;
     bool previous; /* the part before was a match */
     bool held;     /* [begin, end) waits for what comes */
     size_t begin, end;
-} splitter;
+} joiner;
 
-static plim_status emit(splitter *s, size_t begin, size_t end, plim_error *err)
+static plim_status emit(joiner *j, size_t begin, size_t end, plim_error *err)
 {
-    return begin == end ? PLIM_OK
-                        : run_step(s->run, s->index + 1, s->text + begin, end - begin, err);
+    if (begin == end)
+        return PLIM_OK;
+    plim_text piece = plim_text_part(j->text, begin, end);
+    return run_step(j->run, j->index + 1, &piece, err);
 }
 
-static plim_status release(splitter *s, plim_error *err)
+static plim_status release(joiner *j, plim_error *err)
 {
-    bool held = s->held;
-    s->held = false;
-    return held ? emit(s, s->begin, s->end, err) : PLIM_OK;
+    bool held = j->held;
+    j->held = false;
+    return held ? emit(j, j->begin, j->end, err) : PLIM_OK;
 }
 
-static plim_status hold(splitter *s, size_t begin, size_t end, plim_error *err)
+static plim_status hold(joiner *j, size_t begin, size_t end, plim_error *err)
 {
-    plim_status status = release(s, err);
-    s->held = true;
-    s->begin = begin;
-    s->end = end;
+    plim_status status = release(j, err);
+    j->held = true;
+    j->begin = begin;
+    j->end = end;
     return status;
 }
 
-static plim_status take_part(splitter *s, size_t begin, size_t end, bool match, plim_error *err)
+static plim_status take_part(joiner *j, size_t begin, size_t end, bool match, plim_error *err)
 {
-    bool previous = s->previous;
-    s->previous = match;
-    switch (s->behavior) {
-    case PLIM_SPLIT_REMOVED:
-        return match ? PLIM_OK : emit(s, begin, end, err);
-    case PLIM_SPLIT_CONTIGUOUS:
-        if (s->held && match == previous) {
-            s->end = end;
+    bool previous = j->previous;
+    j->previous = match;
+    switch (j->step->merge) {
+    case PLIM_MERGE_CONTIGUOUS:
+        if (j->held && match == previous) {
+            j->end = end;
             return PLIM_OK;
         }
-        return hold(s, begin, end, err);
-    case PLIM_SPLIT_MERGED_WITH_PREVIOUS:
-        if (s->held && match && !previous) {
-            s->end = end;
+        return hold(j, begin, end, err);
+    case PLIM_MERGE_WITH_PREVIOUS:
+        if (j->held && match && !previous) {
+            j->end = end;
             return PLIM_OK;
         }
-        return hold(s, begin, end, err);
-    case PLIM_SPLIT_MERGED_WITH_NEXT: /* only a match waits */
+        return hold(j, begin, end, err);
+    default: /* only a match waits */
         if (match)
-            return hold(s, begin, end, err);
-        if (s->held) {
-            s->held = false;
-            begin = s->begin;
+            return hold(j, begin, end, err);
+        if (j->held) {
+            j->held = false;
+            begin = j->begin;
         }
-        return emit(s, begin, end, err);
-    default:
-        return emit(s, begin, end, err);
+        return emit(j, begin, end, err);
     }
 }
 
-static size_t next_character(const char *text, size_t bytes, size_t at)
+static plim_status merge(plim_run *run, unsigned index, const plim_step *step,
+                         const plim_text *text, plim_error *err)
 {
-    do
-        at++;
-    while (at < bytes && ((unsigned char)text[at] & 0xC0) == 0x80);
-    return at;
-}
-
-/* All matches as the onig crate's find_iter gives them: no empty match right behind another. */
-static plim_status split(plim_run *run, unsigned index, const char *text, size_t bytes,
-                         plim_error *err)
-{
-    const plim_step *step = &run->tok->steps[index];
-    splitter s = {.run = run, .index = index, .behavior = step->behavior, .text = text};
-    size_t from = 0, last_match = SIZE_MAX, covered = 0;
-    plim_status status = PLIM_OK;
-    while (from <= bytes) {
-        size_t begin, end;
-        if ((status = plim_regex_search(step->regex, &run->matcher, text, bytes, from, &begin, &end,
-                                        err)))
-            return status;
-        if (begin == SIZE_MAX)
-            break;
-        if (begin == end && end == last_match) {
-            from = next_character(text, bytes, from);
-            continue;
+    joiner j = {.run = run, .index = index, .step = step, .text = text};
+    plim_cutter cutter = plim_cutter_of(text->data, text->bytes, &run->matcher);
+    plim_cut cuts[PLIM_CUTS];
+    size_t begin = 0, count;
+    for (;;) {
+        plim_status status = step->scan.fill(&step->scan, &cutter, cuts, &count, err);
+        if (status || !count)
+            return status ? status : release(&j, err);
+        for (size_t i = 0; i < count; i++) {
+            size_t end = (size_t)(cuts[i] >> 1);
+            if ((status = take_part(&j, begin, end, (cuts[i] & 1) != step->invert, err)))
+                return status;
+            begin = end;
         }
-        from = last_match = end;
-        if (covered != begin && (status = take_part(&s, covered, begin, step->invert, err)))
-            return status;
-        if ((status = take_part(&s, begin, end, !step->invert, err)))
-            return status;
-        covered = end;
     }
-    if (covered != bytes)
-        status = take_part(&s, covered, bytes, step->invert, err);
-    return status ? status : release(&s, err);
 }
 
-static plim_status prefix_space(plim_run *run, unsigned index, const char *text, size_t bytes,
+/* ---- parts as they are ---- */
+
+static plim_status cut(plim_run *run, unsigned index, const plim_step *step, const plim_text *text,
+                       plim_error *err)
+{
+    const plim_pretokenizer *p = run->tok->pretokenizer;
+    bool last = index + 1 == p->count && as_it_is(run);
+    plim_cutter cutter = plim_cutter_of(text->data, text->bytes, &run->matcher);
+    plim_cut cuts[PLIM_CUTS];
+    size_t begin = 0, count;
+    for (;;) {
+        plim_status status = step->scan.fill(&step->scan, &cutter, cuts, &count, err);
+        if (status || !count)
+            return status;
+        for (size_t i = 0; i < count; i++) {
+            size_t end = (size_t)(cuts[i] >> 1);
+            if (step->keep >> (cuts[i] & 1) & 1 && end > begin) {
+                plim_text piece = plim_text_part(text, begin, end);
+                status = last ? plim_model_piece(run, &piece, err)
+                              : run_step(run, index + 1, &piece, err);
+                if (status)
+                    return status;
+            }
+            begin = end;
+        }
+    }
+}
+
+/* ---- new text ---- */
+
+/* The bytes of a character that is put before text: it stands for the first character there, whose
+ * bytes all have the range of its last one. */
+static size_t put_before(const plim_text *text, plim_buffer *buffer, const char *put, size_t bytes)
+{
+    memcpy(buffer->data, put, bytes);
+    for (size_t i = 0; text->source && i < bytes; i++)
+        buffer->source[i] = text->source[0];
+    return bytes;
+}
+
+static plim_text made_text(const plim_text *from, const plim_buffer *buffer, size_t bytes)
+{
+    return (plim_text){.data = buffer->data,
+                       .bytes = bytes,
+                       .source = from->source ? buffer->source : NULL,
+                       .at_start = from->at_start,
+                       .readable = buffer->cap};
+}
+
+static plim_status prefix_space(plim_run *run, unsigned index, const plim_text *text,
                                 plim_error *err)
 {
-    if (text[0] == ' ')
-        return run_step(run, index + 1, text, bytes, err);
+    if (text->data[0] == ' ')
+        return run_step(run, index + 1, text, err);
     plim_buffer *buffer = &run->step[index];
-    plim_status status = plim_grow(run->alloc, &buffer->data, &buffer->cap, bytes + 1, 1, err);
+    plim_status status = plim_buffer_reserve(run, buffer, text->bytes + 1, err);
     if (status)
         return status;
-    buffer->data[0] = ' ';
-    memcpy(buffer->data + 1, text, bytes);
-    return run_step(run, index + 1, buffer->data, bytes + 1, err);
+    size_t used = put_before(text, buffer, " ", 1);
+    memcpy(buffer->data + used, text->data, text->bytes);
+    if (text->source)
+        memcpy(buffer->source + used, text->source, text->bytes * sizeof *text->source);
+    plim_text made = made_text(text, buffer, used + text->bytes);
+    return run_step(run, index + 1, &made, err);
 }
 
-static plim_status to_alphabet(plim_run *run, plim_buffer *buffer, const char *text, size_t bytes,
-                               size_t *out_bytes, plim_error *err)
+/* `text` in the alphabet. */
+static plim_status spell(plim_run *run, plim_buffer *buffer, const plim_text *text, plim_text *out,
+                         plim_error *err)
 {
-    plim_status status = plim_grow(run->alloc, &buffer->data, &buffer->cap, 2 * bytes + 1, 1, err);
+    plim_status status = plim_buffer_reserve(run, buffer, 2 * text->bytes, err);
     if (status)
         return status;
     size_t used = 0;
-    for (size_t i = 0; i < bytes; i++)
-        used += plim_alphabet_encode((unsigned char)text[i], buffer->data + used);
-    *out_bytes = used;
+    for (size_t i = 0; i < text->bytes; i++) {
+        unsigned length = plim_alphabet_encode((unsigned char)text->data[i], buffer->data + used);
+        for (unsigned k = 0; text->source && k < length; k++)
+            buffer->source[used + k] = text->source[i];
+        used += length;
+    }
+    *out = made_text(text, buffer, used);
     return PLIM_OK;
 }
 
-/* A piece in the alphabet back to bytes: the model works on bytes. */
-static plim_status from_alphabet(plim_run *run, const char *text, size_t bytes, plim_error *err)
+/* `text`, which is in the alphabet, as the bytes that it spells. */
+static plim_status unspell(plim_run *run, plim_buffer *buffer, const plim_text *text,
+                           plim_text *out, plim_error *err)
 {
-    plim_status status =
-        plim_grow(run->alloc, &run->bytes.data, &run->bytes.cap, bytes + 1, 1, err);
+    plim_status status = plim_buffer_reserve(run, buffer, text->bytes, err);
     if (status)
         return status;
     size_t used = 0;
-    for (size_t i = 0; i < bytes;) {
+    for (size_t i = 0; i < text->bytes;) {
         unsigned char byte = 0;
-        unsigned length = plim_alphabet_decode(text + i, bytes - i, &byte);
-        run->bytes.data[used++] = (char)byte;
+        unsigned length = plim_alphabet_decode(text->data + i, text->bytes - i, &byte);
+        if (text->source)
+            buffer->source[used] = text->source[i];
+        buffer->data[used++] = (char)byte;
         i += length ? length : 1;
     }
-    return plim_bpe_piece(run, run->bytes.data, used, err);
+    *out = made_text(text, buffer, used);
+    return PLIM_OK;
 }
 
-static plim_status run_step(plim_run *run, unsigned index, const char *text, size_t bytes,
-                            plim_error *err)
+/* A piece to the model: in bytes where that is what the model knows, else spelled. */
+static plim_status deliver(plim_run *run, const plim_text *text, plim_error *err)
 {
-    const plim_tok *tok = run->tok;
-    if (bytes == 0)
-        return PLIM_OK;
-    if (index == tok->step_count)
-        return tok->alphabet_last ? plim_bpe_piece(run, text, bytes, err)
-                                  : from_alphabet(run, text, bytes, err);
-    switch (tok->steps[index].kind) {
+    if (as_it_is(run))
+        return plim_model_piece(run, text, err);
+    plim_text made;
+    plim_status status = run->tok->pretokenizer->spelled
+                             ? unspell(run, &run->bytes, text, &made, err)
+                             : spell(run, &run->bytes, text, &made, err);
+    return status ? status : plim_model_piece(run, &made, err);
+}
+
+static bool needs_mark(const plim_step *step, const plim_text *text)
+{
+    if (step->prepend == PLIM_PREPEND_NEVER ||
+        (step->prepend == PLIM_PREPEND_FIRST && !text->at_start))
+        return false;
+    return text->data[0] != ' ' && (text->bytes < step->mark_bytes ||
+                                    memcmp(text->data, step->mark, step->mark_bytes) != 0);
+}
+
+static plim_status metaspace(plim_run *run, unsigned index, const plim_step *step,
+                             const plim_text *text, plim_error *err)
+{
+    plim_buffer *buffer = &run->step[index];
+    size_t width = step->mark_bytes, used = 0;
+    if (text->bytes > SIZE_MAX / 4 - 1)
+        return plim_fail(err, PLIM_E_LIMIT, "a text of %zu bytes", text->bytes);
+    size_t spaces = 0;
+    for (size_t i = 0; i < text->bytes; i++)
+        spaces += text->data[i] == ' ';
+    plim_status status =
+        plim_buffer_reserve(run, buffer, text->bytes + spaces * (width - 1) + width, err);
+    if (status)
+        return status;
+    if (needs_mark(step, text))
+        used = put_before(text, buffer, step->mark, width);
+    for (size_t i = 0; i < text->bytes;) {
+        const char *space = memchr(text->data + i, ' ', text->bytes - i);
+        size_t plain = space ? (size_t)(space - text->data) - i : text->bytes - i;
+        memcpy(buffer->data + used, text->data + i, plain);
+        if (text->source)
+            memcpy(buffer->source + used, text->source + i, plain * sizeof *text->source);
+        used += plain;
+        i += plain;
+        if (!space)
+            break;
+        memcpy(buffer->data + used, step->mark, width);
+        for (size_t k = 0; text->source && k < width; k++)
+            buffer->source[used + k] = text->source[i];
+        used += width;
+        i++;
+    }
+    plim_text made = made_text(text, buffer, used);
+    return run_step(run, index + 1, &made, err);
+}
+
+/* ---- the way through ---- */
+
+/* text is not empty. */
+static plim_status run_step(plim_run *run, unsigned index, const plim_text *text, plim_error *err)
+{
+    const plim_pretokenizer *p = run->tok->pretokenizer;
+    if (index == p->count)
+        return deliver(run, text, err);
+    const plim_step *step = &p->steps[index];
+    switch (step->kind) {
+    case PLIM_STEP_CUT:
+        return cut(run, index, step, text, err);
+    case PLIM_STEP_MERGE:
+        return merge(run, index, step, text, err);
     case PLIM_STEP_PREFIX_SPACE:
-        return prefix_space(run, index, text, bytes, err);
+        return prefix_space(run, index, text, err);
     case PLIM_STEP_ALPHABET: {
-        plim_buffer *buffer = &run->step[index];
-        size_t length;
-        plim_status status = to_alphabet(run, buffer, text, bytes, &length, err);
-        return status ? status : run_step(run, index + 1, buffer->data, length, err);
+        plim_text made;
+        plim_status status = spell(run, &run->step[index], text, &made, err);
+        return status ? status : run_step(run, index + 1, &made, err);
     }
     default:
-        return split(run, index, text, bytes, err);
+        return metaspace(run, index, step, text, err);
     }
 }
 
-plim_status plim_pretokenize(plim_run *run, const char *text, size_t bytes, plim_error *err)
+plim_status plim_pretokenize(plim_run *run, const plim_text *text, plim_error *err)
 {
-    return run_step(run, 0, text, bytes, err);
+    if (!text->bytes)
+        return PLIM_OK;
+    if (!run->tok->pretokenizer)
+        return plim_model_piece(run, text, err);
+    return run_step(run, 0, text, err);
 }

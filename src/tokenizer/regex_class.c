@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "tokenizer/regex_class.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/classes.h"
 
 enum { NO_CODE = 0x110000 };
 
@@ -66,7 +66,7 @@ plim_status plim_pattern_put_range(plim_pattern *p, uint32_t first, uint32_t las
     "10ffff}"
 /* Oniguruma's \w beyond letters, marks, digits and connectors. */
 #define WORD_EXTRA                                                                                 \
-    "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{"  \
+    "\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{"                                      \
     "1f169}"                                                                                       \
     "\\x{1f170}-\\x{1f189}"
 
@@ -78,8 +78,8 @@ plim_status plim_pattern_put_category(plim_pattern *p, const char *category)
         (status = plim_pattern_put_text(p, category)) || (status = plim_pattern_put_text(p, "}")))
         return status;
     uint32_t first = NO_CODE, last = 0;
-    for (unsigned i = 0; i < plim_unicode_added_count; i++) {
-        const plim_unicode_new *row = &plim_unicode_added[i];
+    for (unsigned i = 0; i < plim_class_added_count; i++) {
+        const plim_class_run *row = &plim_class_added[i];
         if (row->category[0] != category[0] || (category[1] && row->category[1] != category[1]))
             continue;
         if (first != NO_CODE && row->first == last + 1) {
@@ -103,7 +103,7 @@ static plim_status put_word(plim_pattern *p)
     return status;
 }
 
-/* The items of \s \d \w \h. */
+/* The items of \s \d \w \h, as they are in a set. */
 plim_status plim_pattern_put_shorthand(plim_pattern *p, char letter)
 {
     plim_status status;
@@ -123,26 +123,14 @@ plim_status plim_pattern_put_shorthand(plim_pattern *p, char letter)
 
 /* ---- the classes of Rust ---- */
 
-static plim_status put_class(plim_pattern *p, plim_class which)
+static plim_status put_rust_word(plim_pattern *p)
 {
     plim_status status = plim_pattern_put_text(p, "[");
-    if (status)
-        return status;
-    if (which == PLIM_CLASS_NUMERIC) { /* a Unicode later than the patterns' */
-        if ((status = plim_pattern_put_category(p, "N")) ||
-            (status = plim_pattern_put_range(p, 0x11DE0, 0x11DE9)) ||
-            (status = plim_pattern_put_range(p, 0x16FF4, 0x16FF6)))
-            return status;
-    } else if (which == PLIM_CLASS_PUNCTUATION) {
-        for (unsigned i = 0; !status && i < plim_unicode_punctuation_count; i++)
-            status = plim_pattern_put_range(p, plim_unicode_punctuation[i].first,
-                                            plim_unicode_punctuation[i].last);
-    } else if (!(status = put_word(p))) {
-        status = plim_pattern_put_text(
-            p, "\\x{200c}\\x{200d}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}"
-               "\\x{1f170}-\\x{1f189}");
-    }
-    return status ? status : plim_pattern_put_text(p, "]");
+    if (!status)
+        status = put_word(p);
+    if (!status)
+        status = plim_pattern_put_text(p, "\\x{200c}\\x{200d}" WORD_EXTRA "]");
+    return status;
 }
 
 plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_class which,
@@ -150,7 +138,8 @@ plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_cla
 {
     plim_pattern p = {.alloc = alloc, .err = err};
     *out = NULL;
-    plim_status status = put_class(&p, which);
+    (void)which;
+    plim_status status = put_rust_word(&p);
     if (!status)
         status = plim_regex_open_raw(out, alloc, p.text, p.used, PCRE2_UCP, PLIM_NOWHERE, err);
     plim_delete(alloc, p.text);

@@ -257,6 +257,8 @@ static plim_status put_set_of(translator *t, bool negated, char letter, const ch
     if (!status)
         status = category ? plim_pattern_put_category(&t->out, category)
                           : plim_pattern_put_shorthand(&t->out, letter);
+    if (!status && letter == 'w') /* outside of a set, these are word characters */
+        status = plim_pattern_put_text(&t->out, "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}");
     return status ? status : plim_pattern_put_text(&t->out, "]");
 }
 

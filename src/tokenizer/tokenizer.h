@@ -26,11 +26,42 @@ plim_status plim_tok_open(plim_tok **out, const plim_alloc *alloc, const char *d
                           const plim_log *log, plim_error *err);
 void plim_tok_close(plim_tok **tok);
 
-/* Encode text[bytes] (invalid UTF-8 counts as U+FFFD, as Python's errors="replace" has it).
- * *ids comes from `scratch` (plim_delete); NULL when *count is 0.  All other scratch is given back.
- * LIMIT: a pattern of the file backtracks without bound on this text. */
-plim_status plim_tok_encode(const plim_tok *tok, const plim_alloc *scratch, const char *text,
-                            size_t bytes, bool add_special, int32_t **ids, size_t *count,
+/* A range of bytes. */
+typedef struct plim_tok_span {
+    size_t begin, end;
+} plim_tok_span;
+
+/* What encoding is asked for.  Zeroes are the defaults. */
+typedef struct plim_tok_request {
+    bool add_special; /* the template of the post-processor is laid around */
+    bool offsets;     /* wanted: plim_tok_encoding.spans */
+    /* Ranges of the text, ascending and disjoint, that came from somebody who may not write special
+     * tokens: no byte in them becomes a part of one (an unknown token for what the vocabulary lacks
+     * excepted).  Everything else about them is encoded as if they were not marked. */
+    const plim_tok_span *literal;
+    size_t literal_count;
+} plim_tok_request;
+
+/* ids[count], and where asked for the bytes of the text that each stands for ({0, 0} for those of
+ * the post-processor).  Both NULL when count is 0. */
+typedef struct plim_tok_encoding {
+    int32_t *ids;
+    plim_tok_span *spans;
+    size_t count;
+} plim_tok_encoding;
+
+/* What a caller needs to encode: buffers and a cache of pieces, empty at first, which grow with the
+ * texts and stay until close.  One call at a time; a tokenizer may have many. */
+typedef struct plim_tok_scratch plim_tok_scratch;
+plim_status plim_tok_scratch_open(plim_tok_scratch **out, const plim_tok *tok,
+                                  const plim_alloc *alloc, plim_error *err);
+void plim_tok_scratch_close(plim_tok_scratch **scratch);
+
+/* Encode text[bytes] (invalid UTF-8 counts as U+FFFD, as Python's errors="replace" has it; NUL is
+ * text).  `request` may be NULL.  *out lives in the scratch, until its next call.  LIMIT: a pattern
+ * of the file backtracks without bound on this text. */
+plim_status plim_tok_encode(plim_tok_scratch *scratch, const char *text, size_t bytes,
+                            const plim_tok_request *request, plim_tok_encoding *out,
                             plim_error *err);
 
 /* Decode ids[n]; ids that the tokenizer does not know are skipped, bytes that are not UTF-8 become
@@ -40,9 +71,10 @@ plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, cons
                             size_t n, bool skip_special, char **text, size_t *bytes,
                             plim_error *err);
 
-/* The token as its file spells it (byte-level alphabet), NUL-terminated, living with the tokenizer;
- * NULL for an id that has none.  *bytes may be NULL. */
-const char *plim_tok_token(const plim_tok *tok, int32_t id, size_t *bytes);
+/* The token as its file spells it (in the byte-level alphabet, where it has one): its bytes, of
+ * which at most cap are written to out (may be NULL where cap is 0); SIZE_MAX for an id that has
+ * none. */
+size_t plim_tok_token(const plim_tok *tok, int32_t id, char *out, size_t cap);
 
 /* One past the largest id. */
 uint32_t plim_tok_size(const plim_tok *tok);
@@ -60,9 +92,11 @@ typedef struct plim_tok_decoder {
     const plim_tok *tok;
     const plim_alloc *alloc;
     bool skip_special;
-    bool started;             /* a token came already */
-    unsigned char pending[4]; /* bytes of a character that is not complete */
+    unsigned char pending[4]; /* byte level: of a character that is not complete */
     unsigned pending_bytes;
+    struct plim_chain_state *state; /* any other decoder */
+    char *spelled;                  /* a token in the alphabet, for it */
+    size_t spelled_cap;
     char *buffer; /* the text of the last push; grows to the longest token, then stays */
     size_t buffer_cap;
 } plim_tok_decoder;

@@ -1,48 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The vocabulary: one block of text with all strings, a table from id to string, and an index from
- * string to id that is only kept where encoding needs it.  About 14 bytes a token without the
- * index, 30 with it. */
-#include "tokenizer/internal.h"
-
+ * The vocabulary: 16 bytes a token, which hold most strings, so that decoding an id and comparing a
+ * string touch one cache line; and an index from string to id, 5 bytes a token, that is only kept
+ * where encoding needs it. */
+#include <assert.h>
 #include <string.h>
 
-static uint32_t hash_text(const char *text, size_t bytes)
+#include "tokenizer/internal.h"
+
+static_assert(sizeof(plim_vocab_entry) == 16, "a string is compared as two words");
+
+enum { REFERENCE_BITS = 22, ALIAS = 1 << (REFERENCE_BITS - 1) };
+
+/* ---- keys ---- */
+
+/* A string as it would lie in its entry. */
+typedef struct key {
+    uint64_t word[2];
+} key;
+
+/* text[bytes], at most 15 of them, and their tag; reads nothing beyond them. */
+static inline key short_key(const char *text, size_t bytes)
 {
-    uint64_t hash = 0xCBF29CE484222325u ^ bytes;
-    while (bytes >= 8) {
-        uint64_t word;
-        memcpy(&word, text, 8);
-        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-        hash ^= hash >> 29;
-        text += 8, bytes -= 8;
+    key k = {{0, 0}};
+    if (bytes >= 8) {
+        memcpy(&k.word[0], text, 8);
+        if (bytes > 8) {
+            memcpy(&k.word[1], text + bytes - 8, 8);
+            k.word[1] >>= 8 * (16 - bytes);
+        }
+    } else if (bytes >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, text, 4);
+        memcpy(&tail, text + bytes - 4, 4);
+        k.word[0] = head | (uint64_t)tail << (8 * (bytes - 4));
+    } else if (bytes) {
+        const unsigned char *p = (const unsigned char *)text;
+        k.word[0] = p[0] | (uint64_t)p[bytes / 2] << (8 * (bytes / 2)) |
+                    (uint64_t)p[bytes - 1] << (8 * (bytes - 1));
     }
-    uint64_t tail = 0;
-    memcpy(&tail, text, bytes);
-    hash = (hash ^ tail) * 0x9E3779B97F4A7C15u;
-    hash ^= hash >> 32;
-    return (uint32_t)(hash * 0xD6E8FEB86659FD93u >> 32);
+    k.word[1] |= (uint64_t)(bytes + 1) << 56;
+    return k;
 }
 
-static uint32_t record_id(const plim_vocab *vocab, uint32_t record)
+static inline uint64_t mix(uint64_t a, uint64_t b)
 {
-    uint32_t id;
-    memcpy(&id, vocab->text + record, sizeof id);
-    return id;
+    uint64_t hash = (a ^ b * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
+    hash = (hash ^ hash >> 32) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 29;
 }
 
-static const char *record_text(const plim_vocab *vocab, uint32_t record, size_t *bytes)
+static uint64_t hash_text(const char *text, size_t bytes)
 {
-    const unsigned char *at = (const unsigned char *)vocab->text + record + 4;
-    size_t length = 0;
-    unsigned shift = 0;
-    do {
-        length |= (size_t)(*at & 0x7F) << shift;
-        shift += 7;
-    } while (*at++ & 0x80);
-    *bytes = length;
-    return (const char *)at;
+    uint64_t hash = bytes, word;
+    if (bytes <= PLIM_VOCAB_INLINE) {
+        key k = short_key(text, bytes);
+        return mix(k.word[0], k.word[1]);
+    }
+    for (; bytes >= 8; bytes -= 8, text += 8) {
+        memcpy(&word, text, 8);
+        hash = mix(hash, word);
+    }
+    word = 0;
+    memcpy(&word, text, bytes);
+    return mix(hash, word);
 }
+
+/* ---- entries ---- */
 
 void plim_vocab_init(plim_vocab *vocab, const plim_alloc *alloc)
 {
@@ -53,87 +77,182 @@ void plim_vocab_free(plim_vocab *vocab)
 {
     if (!vocab->alloc)
         return;
+    plim_delete(vocab->alloc, vocab->entries);
     plim_delete(vocab->alloc, vocab->text);
-    plim_delete(vocab->alloc, vocab->record);
+    plim_delete(vocab->alloc, vocab->aliases);
+    plim_delete(vocab->alloc, vocab->alias_ids);
     plim_delete(vocab->alloc, vocab->slots);
     *vocab = (plim_vocab){.alloc = vocab->alloc};
 }
 
-/* The slot that holds the string, or the free one where it belongs. */
-static plim_vocab_slot *probe(const plim_vocab *vocab, const char *text, size_t bytes, uint32_t tag)
+static inline const char *entry_text(const plim_vocab *vocab, const plim_vocab_entry *entry,
+                                     size_t *bytes)
 {
-    uint32_t mask = vocab->slot_count - 1;
-    for (uint32_t i = tag & mask;; i = (i + 1) & mask) {
-        plim_vocab_slot *slot = &vocab->slots[i];
-        if (slot->record == PLIM_TOK_NONE)
-            return slot;
-        if (slot->tag != tag)
-            continue;
-        size_t length;
-        const char *have = record_text(vocab, slot->record, &length);
-        if (length == bytes && memcmp(have, text, bytes) == 0)
-            return slot;
+    if (entry->tag & PLIM_VOCAB_LONG) {
+        *bytes = entry->longer.bytes;
+        return vocab->text + entry->longer.offset;
     }
+    *bytes = (size_t)(entry->tag & ~PLIM_VOCAB_FLAGS) - 1;
+    return entry->text;
 }
 
-static plim_status grow_index(plim_vocab *vocab, plim_error *err)
+static plim_status store(plim_vocab *vocab, plim_vocab_entry *entry, const char *text, size_t bytes,
+                         plim_error *err)
 {
-    uint32_t count = vocab->slot_count ? vocab->slot_count * 2 : 256;
-    plim_vocab_slot *slots = plim_new(vocab->alloc, count, sizeof *slots, err);
-    if (!slots)
-        return plim_tok_nomem(err);
-    memset(slots, 0xFF, count * sizeof *slots);
-    for (uint32_t i = 0; i < vocab->slot_count; i++) {
-        plim_vocab_slot slot = vocab->slots[i];
-        if (slot.record == PLIM_TOK_NONE)
-            continue;
-        uint32_t at = slot.tag & (count - 1);
-        while (slots[at].record != PLIM_TOK_NONE)
-            at = (at + 1) & (count - 1);
-        slots[at] = slot;
-    }
-    plim_delete(vocab->alloc, vocab->slots);
-    vocab->slots = slots;
-    vocab->slot_count = count;
-    return PLIM_OK;
-}
-
-static plim_status append_record(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
-                                 uint32_t *record, plim_error *err)
-{
-    size_t need = vocab->text_used + 4 + 5 + bytes + 1;
-    if (bytes > PLIM_TOK_STRING_BYTES || need >= PLIM_TOK_NONE)
-        return plim_fail(err, PLIM_E_LIMIT, "the vocabulary is larger than 4 GiB of text");
-    plim_status status = plim_grow(vocab->alloc, &vocab->text, &vocab->text_cap, need, 1, err);
-    if (status)
-        return status;
-    *record = (uint32_t)vocab->text_used;
-    char *at = vocab->text + vocab->text_used;
-    memcpy(at, &id, 4);
-    at += 4;
-    size_t length = bytes;
-    for (; length >= 0x80; length >>= 7)
-        *at++ = (char)(0x80 | (length & 0x7F));
-    *at++ = (char)length;
-    memcpy(at, text, bytes);
-    at[bytes] = 0;
-    vocab->text_used = (size_t)(at + bytes + 1 - vocab->text);
-    return PLIM_OK;
-}
-
-static plim_status reserve_id(plim_vocab *vocab, uint32_t id, plim_error *err)
-{
-    if (id < vocab->size)
+    if (bytes <= PLIM_VOCAB_INLINE) {
+        key k = short_key(text, bytes);
+        memcpy(entry, &k, sizeof *entry);
         return PLIM_OK;
-    size_t had = vocab->record_cap;
-    plim_status status = plim_grow(vocab->alloc, &vocab->record, &vocab->record_cap, (size_t)id + 1,
-                                   sizeof *vocab->record, err);
+    }
+    if (bytes > PLIM_TOK_STRING_BYTES || vocab->text_used + bytes >= UINT32_MAX)
+        return plim_fail(err, PLIM_E_LIMIT, "the vocabulary is larger than 4 GiB of text");
+    plim_status status =
+        plim_grow(vocab->alloc, &vocab->text, &vocab->text_cap, vocab->text_used + bytes, 1, err);
     if (status)
         return status;
-    if (vocab->record_cap > had)
-        memset(vocab->record + had, 0xFF, (vocab->record_cap - had) * sizeof *vocab->record);
-    vocab->size = id + 1;
+    memcpy(vocab->text + vocab->text_used, text, bytes);
+    *entry = (plim_vocab_entry){.tag = PLIM_VOCAB_LONG};
+    entry->longer.offset = (uint32_t)vocab->text_used;
+    entry->longer.bytes = (uint32_t)bytes;
+    vocab->text_used += bytes;
     return PLIM_OK;
+}
+
+static plim_vocab_entry *entry_of(const plim_vocab *vocab, uint32_t slot)
+{
+    uint32_t reference = slot & ((1u << REFERENCE_BITS) - 1);
+    return reference & ALIAS ? &vocab->aliases[reference & (ALIAS - 1)]
+                             : &vocab->entries[reference];
+}
+
+static uint32_t id_of(const plim_vocab *vocab, uint32_t slot)
+{
+    uint32_t reference = slot & ((1u << REFERENCE_BITS) - 1);
+    return reference & ALIAS ? vocab->alias_ids[reference & (ALIAS - 1)] : reference;
+}
+
+/* ---- the index ---- */
+
+static uint32_t home_of(const plim_vocab *vocab, uint64_t hash)
+{
+    return (uint32_t)(((hash >> 32) * vocab->slot_count) >> 32);
+}
+
+static uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)hash << REFERENCE_BITS;
+}
+
+static inline bool same(const plim_vocab *vocab, const plim_vocab_entry *entry, const char *text,
+                        size_t bytes)
+{
+    if (bytes <= PLIM_VOCAB_INLINE) {
+        key k = short_key(text, bytes), have;
+        memcpy(&have, entry, sizeof have);
+        have.word[1] &= ~((uint64_t)PLIM_VOCAB_FLAGS << 56);
+        return k.word[0] == have.word[0] && k.word[1] == have.word[1];
+    }
+    return entry->tag & PLIM_VOCAB_LONG && entry->longer.bytes == bytes &&
+           memcmp(vocab->text + entry->longer.offset, text, bytes) == 0;
+}
+
+/* The slot that holds the string, or the free one where it belongs. */
+static inline uint32_t *probe(const plim_vocab *vocab, const char *text, size_t bytes,
+                              uint64_t hash)
+{
+    for (uint32_t i = home_of(vocab, hash);; i = i + 1 == vocab->slot_count ? 0 : i + 1) {
+        uint32_t slot = vocab->slots[i];
+        if (slot == PLIM_TOK_NONE)
+            return &vocab->slots[i];
+        if ((slot ^ tag_of(hash)) >> REFERENCE_BITS == 0 &&
+            same(vocab, entry_of(vocab, slot), text, bytes))
+            return &vocab->slots[i];
+    }
+}
+
+static void index_entry(plim_vocab *vocab, const plim_vocab_entry *entry, uint32_t reference)
+{
+    size_t bytes;
+    const char *text = entry_text(vocab, entry, &bytes);
+    uint64_t hash = hash_text(text, bytes);
+    uint32_t i = home_of(vocab, hash);
+    while (vocab->slots[i] != PLIM_TOK_NONE)
+        i = i + 1 == vocab->slot_count ? 0 : i + 1;
+    vocab->slots[i] = tag_of(hash) | reference;
+}
+
+static plim_status rebuild_index(plim_vocab *vocab, uint32_t slot_count, plim_error *err)
+{
+    plim_delete(vocab->alloc, vocab->slots);
+    vocab->slots = plim_new(vocab->alloc, slot_count, sizeof *vocab->slots, err);
+    vocab->slot_count = vocab->slots ? slot_count : 0;
+    if (!vocab->slots)
+        return plim_tok_nomem(err);
+    memset(vocab->slots, 0xFF, slot_count * sizeof *vocab->slots);
+    for (uint32_t id = 0; id < vocab->size; id++)
+        if (vocab->entries[id].tag && !(vocab->entries[id].tag & PLIM_VOCAB_VERBATIM))
+            index_entry(vocab, &vocab->entries[id], id);
+    for (uint32_t i = 0; i < vocab->alias_count; i++)
+        if (vocab->aliases[i].tag && !(vocab->aliases[i].tag & PLIM_VOCAB_VERBATIM))
+            index_entry(vocab, &vocab->aliases[i], ALIAS | i);
+    return PLIM_OK;
+}
+
+/* ---- adding ---- */
+
+/* Another string of an id that has one. */
+static plim_status add_alias(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
+                             uint32_t *reference, plim_error *err)
+{
+    plim_status status;
+    if (vocab->alias_count >= ALIAS - 1)
+        return plim_fail(err, PLIM_E_LIMIT, "more than %d tokens share ids", ALIAS - 1);
+    if ((status = plim_grow(vocab->alloc, &vocab->aliases, &vocab->alias_cap,
+                            vocab->alias_count + 1, sizeof *vocab->aliases, err)) ||
+        (status = plim_grow(vocab->alloc, &vocab->alias_ids, &vocab->alias_id_cap,
+                            vocab->alias_count + 1, sizeof *vocab->alias_ids, err)) ||
+        (status = store(vocab, &vocab->aliases[vocab->alias_count], text, bytes, err)))
+        return status;
+    vocab->alias_ids[vocab->alias_count] = id;
+    vocab->duplicate_ids = true;
+    *reference = ALIAS | (uint32_t)vocab->alias_count++;
+    return PLIM_OK;
+}
+
+/* Where the string of a slot moves when it gets another id. */
+static plim_status move_string(plim_vocab *vocab, uint32_t *slot, uint32_t id, plim_error *err)
+{
+    plim_vocab_entry *from = entry_of(vocab, *slot), moved = *from;
+    uint32_t reference = id;
+    if (id_of(vocab, *slot) == id)
+        return PLIM_OK;
+    if (!(*slot & ALIAS)) {
+        memset(from, 0, sizeof *from);
+    } else if (vocab->entries[id].tag) {
+        vocab->alias_ids[*slot & (ALIAS - 1)] = id;
+        return PLIM_OK;
+    } else {
+        from->tag = 0;
+    }
+    if (vocab->entries[id].tag) {
+        size_t bytes;
+        const char *text = entry_text(vocab, &moved, &bytes);
+        plim_status status = add_alias(vocab, text, bytes, id, &reference, err);
+        if (status)
+            return status;
+    } else {
+        vocab->entries[id] = moved;
+    }
+    *slot = (*slot & ~((1u << REFERENCE_BITS) - 1)) | reference;
+    return PLIM_OK;
+}
+
+plim_status plim_vocab_expect(plim_vocab *vocab, uint64_t count, plim_error *err)
+{
+    enum { FEWEST = 256, MOST = 1 << 19 };
+    uint64_t slots = count + count / 2;
+    slots = slots < FEWEST ? FEWEST : slots > MOST ? MOST : slots;
+    return rebuild_index(vocab, (uint32_t)slots, err);
 }
 
 plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
@@ -141,45 +260,175 @@ plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, ui
 {
     plim_status status;
     if ((uint64_t)vocab->count * 4 >= (uint64_t)vocab->slot_count * 3 &&
-        (status = grow_index(vocab, err)))
+        (status = rebuild_index(vocab, vocab->slot_count ? vocab->slot_count * 2 : 256, err)))
         return status;
-    if ((status = reserve_id(vocab, id, err)))
-        return status;
-    uint32_t tag = hash_text(text, bytes);
-    plim_vocab_slot *slot = probe(vocab, text, bytes, tag);
-    if (slot->record != PLIM_TOK_NONE) { /* again: the last id wins */
-        uint32_t old = record_id(vocab, slot->record);
-        if (vocab->record[old] == slot->record)
-            vocab->record[old] = PLIM_TOK_NONE;
-        memcpy(vocab->text + slot->record, &id, 4);
-    } else {
-        uint32_t record = 0;
-        if ((status = append_record(vocab, text, bytes, id, &record, err)))
+    if (id >= vocab->size) {
+        if ((status = plim_grow(vocab->alloc, &vocab->entries, &vocab->entry_cap, (size_t)id + 1,
+                                sizeof *vocab->entries, err)))
             return status;
-        *slot = (plim_vocab_slot){tag, record};
-        vocab->count++;
-        if (bytes > vocab->longest)
-            vocab->longest = bytes;
+        vocab->size = id + 1;
     }
-    if (vocab->record[id] != PLIM_TOK_NONE)
-        vocab->duplicate_ids = true;
-    vocab->record[id] = slot->record;
+    uint64_t hash = hash_text(text, bytes);
+    uint32_t *slot = probe(vocab, text, bytes, hash), reference = id;
+    if (*slot != PLIM_TOK_NONE)
+        return move_string(vocab, slot, id, err);
+    status = vocab->entries[id].tag ? add_alias(vocab, text, bytes, id, &reference, err)
+                                    : store(vocab, &vocab->entries[id], text, bytes, err);
+    if (status)
+        return status;
+    *slot = tag_of(hash) | reference;
+    vocab->count++;
+    vocab->longest = bytes > vocab->longest ? bytes : vocab->longest;
     return PLIM_OK;
 }
+
+/* ---- asking ---- */
 
 uint32_t plim_vocab_find(const plim_vocab *vocab, const char *text, size_t bytes)
 {
     if (!vocab->slot_count)
         return PLIM_TOK_NONE;
-    const plim_vocab_slot *slot = probe(vocab, text, bytes, hash_text(text, bytes));
-    return slot->record == PLIM_TOK_NONE ? PLIM_TOK_NONE : record_id(vocab, slot->record);
+    uint32_t slot = *probe(vocab, text, bytes, hash_text(text, bytes));
+    return slot == PLIM_TOK_NONE ? PLIM_TOK_NONE : id_of(vocab, slot);
+}
+
+/* A right guess saves the look-up.  (Of an id that several strings share, one may be hidden.) */
+static inline bool guessed(const plim_vocab *vocab, const plim_vocab_query *q)
+{
+    return q->id < vocab->size && vocab->entries[q->id].tag && !vocab->duplicate_ids &&
+           same(vocab, &vocab->entries[q->id], q->text, q->bytes);
+}
+
+void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, size_t count)
+{
+    if (!vocab->slot_count) {
+        for (size_t i = 0; i < count; i++)
+            queries[i].id = PLIM_TOK_NONE;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        plim_vocab_query *q = &queries[i];
+        if (guessed(vocab, q))
+            continue;
+        q->id = PLIM_TOK_NONE;
+        q->hash = hash_text(q->text, q->bytes);
+        __builtin_prefetch(&vocab->slots[home_of(vocab, q->hash)]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (queries[i].id != PLIM_TOK_NONE)
+            continue;
+        uint32_t slot = vocab->slots[home_of(vocab, queries[i].hash)];
+        if (slot != PLIM_TOK_NONE)
+            __builtin_prefetch(entry_of(vocab, slot));
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (queries[i].id != PLIM_TOK_NONE)
+            continue;
+        uint32_t slot = *probe(vocab, queries[i].text, queries[i].bytes, queries[i].hash);
+        if (slot != PLIM_TOK_NONE)
+            queries[i].id = id_of(vocab, slot);
+    }
 }
 
 const char *plim_vocab_text(const plim_vocab *vocab, uint32_t id, size_t *bytes)
 {
-    if (id >= vocab->size || vocab->record[id] == PLIM_TOK_NONE)
+    if (id >= vocab->size || !vocab->entries[id].tag)
         return NULL;
-    return record_text(vocab, vocab->record[id], bytes);
+    return entry_text(vocab, &vocab->entries[id], bytes);
+}
+
+/* ---- the end of loading ---- */
+
+/* text[bytes] out of the alphabet into out (bytes of room; may be text): the length, or SIZE_MAX,
+ * with out in part overwritten. */
+static inline size_t out_of_alphabet(const char *text, size_t bytes, char *out)
+{
+    size_t used = 0;
+    for (size_t i = 0, length; i < bytes; i += length) {
+        unsigned char byte;
+        if (!(length = plim_alphabet_decode(text + i, bytes - i, &byte)))
+            return SIZE_MAX;
+        out[used++] = (char)byte;
+    }
+    return used;
+}
+
+static bool of_the_alphabet(const char *text, size_t bytes)
+{
+    unsigned char byte;
+    for (size_t i = 0, length; i < bytes; i += length)
+        if (!(length = plim_alphabet_decode(text + i, bytes - i, &byte)))
+            return false;
+    return true;
+}
+
+/* Are all bytes of a short string printable ASCII, which the alphabet leaves alone? */
+static inline bool all_printable(const key *k, unsigned bytes)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+    uint64_t word[2] = {k->word[0], k->word[1]};
+    /* '!' for what lies behind the string */
+    if (bytes < 8) {
+        word[0] |= ('!' * ones) << (8 * bytes);
+        word[1] = '!' * ones;
+    } else {
+        uint64_t behind = bytes == 8 ? ~(uint64_t)0 : ~(uint64_t)0 << (8 * bytes - 64);
+        word[1] = (word[1] & ~behind) | ('!' * ones & behind);
+    }
+    uint64_t bad = (word[0] | word[1]) & high;
+    for (int i = 0; i < 2; i++) /* of 7-bit bytes: below '!', or 0x7F */
+        bad |= (~((word[i] | high) - '!' * ones) | (word[i] + ones)) & high;
+    return !bad;
+}
+
+/* Most strings: ASCII, or a space (spelled in two bytes) before ASCII. */
+static inline bool make_raw_ascii(plim_vocab_entry *entry)
+{
+    unsigned bytes = (entry->tag & ~PLIM_VOCAB_FLAGS) - 1u, flags = entry->tag & PLIM_VOCAB_FLAGS;
+    key k, rest;
+    memcpy(&k, entry, sizeof k);
+    if (all_printable(&k, bytes))
+        return true;
+    if (bytes < 2 || (k.word[0] & 0xFFFF) != 0xA0C4)
+        return false;
+    rest = (key){{k.word[0] >> 16 | k.word[1] << 48, (k.word[1] & ~((uint64_t)0xFF << 56)) >> 16}};
+    if (!all_printable(&rest, bytes - 2))
+        return false;
+    k = (key){{rest.word[0] << 8 | ' ', rest.word[1] << 8 | rest.word[0] >> 56}};
+    k.word[1] |= (uint64_t)(bytes | flags) << 56; /* one byte less, and the tag one more */
+    memcpy(entry, &k, sizeof k);
+    return true;
+}
+
+/* Bytes are never more than their spelling, so they fit where the string was. */
+static void make_raw(plim_vocab *vocab, plim_vocab_entry *entry)
+{
+    char small[PLIM_VOCAB_INLINE + 1];
+    const char *raw = small;
+    size_t bytes, used;
+    if (!entry->tag || (!(entry->tag & PLIM_VOCAB_LONG) && make_raw_ascii(entry)))
+        return;
+    char *text = (char *)(uintptr_t)entry_text(vocab, entry, &bytes);
+    if (!(entry->tag & PLIM_VOCAB_LONG)) {
+        used = out_of_alphabet(text, bytes, small);
+    } else {
+        used = of_the_alphabet(text, bytes) ? out_of_alphabet(text, bytes, text) : SIZE_MAX;
+        raw = text;
+    }
+    if (used == SIZE_MAX) {
+        entry->tag |= PLIM_VOCAB_VERBATIM;
+        vocab->longest = bytes > vocab->longest ? bytes : vocab->longest;
+        return;
+    }
+    vocab->longest = used > vocab->longest ? used : vocab->longest;
+    if (used > PLIM_VOCAB_INLINE) {
+        entry->longer.bytes = (uint32_t)used;
+        return;
+    }
+    uint8_t flags = entry->tag & PLIM_VOCAB_FLAGS;
+    key k = short_key(raw, used);
+    memcpy(entry, &k, sizeof *entry);
+    entry->tag |= flags;
 }
 
 static void *shrink(const plim_alloc *alloc, void *ptr, size_t bytes)
@@ -188,17 +437,24 @@ static void *shrink(const plim_alloc *alloc, void *ptr, size_t bytes)
     return smaller ? smaller : ptr;
 }
 
-plim_status plim_vocab_finish(plim_vocab *vocab, bool keep_index, plim_error *err)
+plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, bool keep_index, plim_error *err)
 {
-    (void)err;
     vocab->text = shrink(vocab->alloc, vocab->text, vocab->text_used);
-    vocab->record = shrink(vocab->alloc, vocab->record, vocab->size * sizeof *vocab->record);
     vocab->text_cap = vocab->text_used;
-    vocab->record_cap = vocab->size;
-    if (!keep_index) {
-        plim_delete(vocab->alloc, vocab->slots);
-        vocab->slots = NULL;
-        vocab->slot_count = 0;
+    vocab->entries = shrink(vocab->alloc, vocab->entries, vocab->size * sizeof *vocab->entries);
+    vocab->entry_cap = vocab->size;
+    vocab->raw = raw;
+    if (raw) {
+        vocab->longest = vocab->longest < PLIM_VOCAB_INLINE ? vocab->longest : PLIM_VOCAB_INLINE;
+        for (uint32_t id = 0; id < vocab->size; id++)
+            make_raw(vocab, &vocab->entries[id]);
+        for (size_t i = 0; i < vocab->alias_count; i++)
+            make_raw(vocab, &vocab->aliases[i]);
     }
+    if (keep_index)
+        return raw ? rebuild_index(vocab, vocab->slot_count ? vocab->slot_count : 4, err) : PLIM_OK;
+    plim_delete(vocab->alloc, vocab->slots);
+    vocab->slots = NULL;
+    vocab->slot_count = 0;
     return PLIM_OK;
 }

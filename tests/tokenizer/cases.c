@@ -59,10 +59,11 @@ plim_status tok_value(const char *line, size_t bytes, tok_text *text, tok_ids *i
 
 static plim_status take_field(plim_json *json, tok_case *c, unsigned *seen, plim_error *err)
 {
-    static const char *const names[] = {"text", "decoded", "decoded_skip", "ids", "plain"};
+    static const char *const names[] = {"text", "decoded", "decoded_skip",
+                                        "ids",  "plain",   "offsets"};
     tok_text *texts[] = {&c->text, &c->decoded, &c->decoded_skip};
-    tok_ids *ids[] = {&c->ids, &c->plain};
-    for (unsigned i = 0; i < 5; i++) {
+    tok_ids *ids[] = {&c->ids, &c->plain, &c->offsets};
+    for (unsigned i = 0; i < 6; i++) {
         plim_json_event event;
         if (!plim_json_text_is(json, names[i]))
             continue;
@@ -91,7 +92,8 @@ bool tok_case_next(tok_case *c, const char **at, const char *end)
         status = plim_json_next(json, &event, &err);
     while (!status && !(status = plim_json_next(json, &event, &err)) && event == PLIM_JSON_KEY)
         status = take_field(json, c, &seen, &err);
-    if (status || seen != 31)
+    c->has_offsets = seen & 32;
+    if (status || (seen & 31) != 31)
         abort(); /* the cases themselves are broken */
     plim_json_close(&json);
     *at = newline ? newline + 1 : end;
@@ -106,7 +108,32 @@ void tok_case_free(tok_case *c)
     plim_delete(alloc, c->decoded_skip.at);
     plim_delete(alloc, c->ids.at);
     plim_delete(alloc, c->plain.at);
+    plim_delete(alloc, c->offsets.at);
     memset(c, 0, sizeof *c);
+}
+
+plim_status tok_encode(const plim_tok *tok, const plim_alloc *alloc, const char *text, size_t bytes,
+                       bool add_special, int32_t **ids, size_t *count, plim_error *err)
+{
+    plim_tok_request request = {.add_special = add_special};
+    plim_tok_encoding found = {0};
+    plim_tok_scratch *scratch;
+    *ids = NULL;
+    *count = 0;
+    plim_status status = plim_tok_scratch_open(&scratch, tok, alloc, err);
+    if (!status)
+        status = plim_tok_encode(scratch, text, bytes, &request, &found, err);
+    if (!status && found.count) {
+        *ids = plim_new(alloc, found.count, sizeof **ids, err);
+        if (*ids) {
+            memcpy(*ids, found.ids, found.count * sizeof **ids);
+            *count = found.count;
+        } else {
+            status = err ? err->code : PLIM_E_NOMEM;
+        }
+    }
+    plim_tok_scratch_close(&scratch);
+    return status;
 }
 
 plim_status tok_stream(const plim_tok *tok, const int32_t *ids, size_t n, bool skip, tok_text *out,

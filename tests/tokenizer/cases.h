@@ -20,6 +20,8 @@ typedef struct tok_text {
 typedef struct tok_case {
     tok_text text, decoded, decoded_skip;
     tok_ids ids, plain;
+    tok_ids offsets; /* of plain: begin, end, begin, end, ...; where the line has them */
+    bool has_offsets;
 } tok_case;
 
 /* Next line of a whole file in memory into *c (its arrays are reused): false at the end.  Asserts
@@ -30,6 +32,10 @@ void tok_case_free(tok_case *c);
 /* A JSON string or an array of ids, whichever the line is. */
 plim_status tok_value(const char *line, size_t bytes, tok_text *text, tok_ids *ids, bool *is_text,
                       plim_error *err);
+
+/* Encode with a scratch of its own; *ids is a copy from alloc, NULL when *count is 0. */
+plim_status tok_encode(const plim_tok *tok, const plim_alloc *alloc, const char *text, size_t bytes,
+                       bool add_special, int32_t **ids, size_t *count, plim_error *err);
 
 /* Decode with pushes and a flush. */
 plim_status tok_stream(const plim_tok *tok, const int32_t *ids, size_t n, bool skip, tok_text *out,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Ids and texts against what Hugging Face tokenizers gave for the same files: `own` are the small
- * tokenizers of this folder (tools/tokenizer/record.py), `shared` real ones that lie beside the
- * checkout. */
+ * tokenizers of this folder (tools/tokenizer/record.py), `synthetic` one of every kind of part
+ * (tools/tokenizer/synthetic.py), `shared` real ones that lie beside the checkout. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,8 +31,8 @@ static bool check_ids(const plim_tok *tok, const tok_case *c, bool special)
     int32_t *ids;
     size_t count;
     plim_error err = {0};
-    if (plim_tok_encode(tok, plim_alloc_system(), c->text.at, c->text.bytes, special, &ids, &count,
-                        &err)) {
+    if (tok_encode(tok, plim_alloc_system(), c->text.at, c->text.bytes, special, &ids, &count,
+                   &err)) {
         fprintf(stderr, "%s\n", err.message);
         return false;
     }
@@ -42,6 +43,35 @@ static bool check_ids(const plim_tok *tok, const tok_case *c, bool special)
         show("have", ids, count);
     }
     plim_delete(plim_alloc_system(), ids);
+    return same;
+}
+
+static bool check_offsets(const plim_tok *tok, const tok_case *c)
+{
+    plim_tok_scratch *scratch;
+    plim_tok_request request = {.offsets = true};
+    plim_tok_encoding found;
+    plim_error err = {0};
+    if (!c->has_offsets)
+        return true;
+    assert_int_equal(plim_tok_scratch_open(&scratch, tok, plim_alloc_system(), &err), PLIM_OK);
+    assert_int_equal(plim_tok_encode(scratch, c->text.at, c->text.bytes, &request, &found, &err),
+                     PLIM_OK);
+    bool same = found.count == c->plain.count &&
+                (!found.count || !memcmp(found.ids, c->plain.at, found.count * sizeof *found.ids));
+    for (size_t i = 0; same && i < found.count; i++)
+        same = (int64_t)found.spans[i].begin == c->offsets.at[2 * i] &&
+               (int64_t)found.spans[i].end == c->offsets.at[2 * i + 1];
+    if (!same) {
+        fprintf(stderr, "offsets of \"%s\"\n", c->text.at);
+        show("ids", c->plain.at, c->plain.count);
+        show("want", c->offsets.at, c->offsets.count);
+        fprintf(stderr, "  have:");
+        for (size_t i = 0; i < found.count && i < 20; i++)
+            fprintf(stderr, " %zu %zu", found.spans[i].begin, found.spans[i].end);
+        fprintf(stderr, "\n");
+    }
+    plim_tok_scratch_close(&scratch);
     return same;
 }
 
@@ -95,6 +125,7 @@ static void test_directory(void **state)
     for (const char *at = file; tok_case_next(&c, &at, file + bytes); lines++) {
         bool good = check_ids(tok, &c, true);
         good = check_ids(tok, &c, false) && good;
+        good = check_offsets(tok, &c) && good;
         good = check_text(tok, &c, false) && good;
         good = check_text(tok, &c, true) && good;
         bad += !good;
@@ -112,33 +143,60 @@ static void test_directory(void **state)
     assert_int_equal(bad, 0);
 }
 
-#define DIRECTORY(name)                                                                            \
-    {                                                                                              \
-        name, test_directory, NULL, NULL, (void *)name                                             \
+enum { MAX_FOLDERS = 1024 };
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct CMUnitTest *)a)->name, ((const struct CMUnitTest *)b)->name);
+}
+
+/* A test for every folder below root that has cases. */
+static size_t find_folders(struct CMUnitTest *tests)
+{
+    size_t count = 0;
+    DIR *folder = opendir(root);
+    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;) {
+        char path[4096];
+        bool found = false;
+        snprintf(path, sizeof path, "%s/%s/cases.jsonl", root, entry->d_name);
+        if (entry->d_name[0] == '.' || plim_path_find_file(&found, path, NULL) || !found)
+            continue;
+        assert_true(count < MAX_FOLDERS);
+        char *name = strdup(entry->d_name);
+        tests[count++] = (struct CMUnitTest){name, test_directory, NULL, NULL, name};
     }
+    if (folder)
+        closedir(folder);
+    qsort(tests, count, sizeof *tests, by_name);
+    return count;
+}
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest shared[] = {DIRECTORY("gpt2"),    DIRECTORY("qwen2"),
-                                        DIRECTORY("phi2"),    DIRECTORY("whisper"),
-                                        DIRECTORY("smollm2"), DIRECTORY("falcon")};
-    const struct CMUnitTest own[] = {
-        DIRECTORY("bloom"),       DIRECTORY("deepseek"),   DIRECTORY("digits"),
-        DIRECTORY("falcon"),      DIRECTORY("fuse"),       DIRECTORY("gpt2_bos"),
-        DIRECTORY("gpt2_json"),   DIRECTORY("gpt2_pair"),  DIRECTORY("gpt2_prefix"),
-        DIRECTORY("holes"),       DIRECTORY("inverted"),   DIRECTORY("llama3"),
-        DIRECTORY("merged_next"), DIRECTORY("no_decoder"), DIRECTORY("o200k"),
-        DIRECTORY("odd_added"),   DIRECTORY("qwen2_pair"), DIRECTORY("roberta"),
-        DIRECTORY("with_config")};
-    if (argc > 1 && !strcmp(argv[1], "shared")) {
-        root = PLIM_SOURCE_DIR "/../shared/data/tokenizers";
-        bool found;
-        if (plim_path_find_folder(&found, root, NULL) || !found) {
-            fprintf(stderr, "SKIPPED: %s is not there\n", root);
-            return 77;
-        }
-        return cmocka_run_group_tests_name("tokenizer cases (shared)", shared, NULL, NULL);
+    static const struct {
+        const char *name, *root;
+        size_t fewest;
+    } sets[] = {{"own", PLIM_SOURCE_DIR "/tests/tokenizer/fixtures", 19},
+                {"synthetic", PLIM_SOURCE_DIR "/tests/tokenizer/fixtures/synthetic", 250},
+                {"shared", PLIM_SOURCE_DIR "/../shared/data/tokenizers", 7}};
+    struct CMUnitTest *tests = calloc(MAX_FOLDERS, sizeof *tests);
+    bool found = false;
+    size_t set = 0;
+    while (argc > 1 && set < 2 && strcmp(argv[1], sets[set].name) != 0)
+        set++;
+    root = sets[set].root;
+    if (!tests || plim_path_find_folder(&found, root, NULL) || !found) {
+        fprintf(stderr, "SKIPPED: %s is not there\n", root);
+        free(tests);
+        return 77;
     }
-    root = PLIM_SOURCE_DIR "/tests/tokenizer/fixtures";
-    return cmocka_run_group_tests_name("tokenizer cases (own)", own, NULL, NULL);
+    size_t count = find_folders(tests);
+    fprintf(stderr, "%zu folders\n", count);
+    int failed = count < sets[set].fewest
+                     ? 1
+                     : _cmocka_run_group_tests(sets[set].name, tests, count, NULL, NULL);
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)tests[i].name);
+    free(tests);
+    return failed;
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the loader of a BPE model and its encoder agree on. */
+#ifndef PLIM_TOKENIZER_BPE_H
+#define PLIM_TOKENIZER_BPE_H
+
+#include "tokenizer/internal.h"
+
+/* The place of two neighbouring characters in plim_bpe.joined: its topmost joined_bits bits. */
+uint64_t plim_bpe_pair_hash(uint32_t first, uint32_t second);
+/* After plim_bpe.joined and the symbols are there: the cuts between ASCII characters. */
+void plim_bpe_settle_cuts(plim_bpe *bpe);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The vocabulary and the merges of a BPE model: they go straight into their tables as they are
+ * read, from tokenizer.json, vocab.json or merges.txt. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "tokenizer/bpe.h"
+#include "tokenizer/load.h"
+
+plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_error *err)
+{
+    enum { FILE_BYTES_PER_TOKEN = 24 }; /* with its share of the merges */
+    plim_json *json = loader->json;
+    plim_status status =
+        plim_vocab_expect(&loader->tok->vocab, plim_json_unread(json) / FILE_BYTES_PER_TOKEN, err);
+    if (status)
+        return status;
+    for (;;) {
+        plim_json_event event;
+        if ((status = plim_json_next(json, &event, err)))
+            return status;
+        if (event == PLIM_JSON_OBJECT_END)
+            break;
+        size_t bytes;
+        const char *text = plim_json_text(json, &bytes);
+        if ((status =
+                 plim_grow(loader->tok->alloc, &loader->key, &loader->key_cap, bytes + 1, 1, err)))
+            return status;
+        memcpy(loader->key, text, bytes);
+        if ((status = plim_json_next(json, &event, err)))
+            return status;
+        if (event != PLIM_JSON_NUMBER && skip_other_values) {
+            if ((status = plim_json_skip(json, err)))
+                return status;
+            continue;
+        }
+        if (event != PLIM_JSON_NUMBER)
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "the id of a token must be a number, found %s",
+                                  plim_json_event_name(event));
+        uint64_t id;
+        if ((status = plim_json_u64(json, "the id of a token", PLIM_TOK_MAX_ID, &id, err)) ||
+            (status = plim_vocab_add(&loader->tok->vocab, loader->key, bytes, (uint32_t)id, err)))
+            return status;
+    }
+    loader->have_vocab = true;
+    return PLIM_OK;
+}
+
+/* ---- merges ---- */
+
+enum { BATCH = 64 };
+
+/* Merges whose strings are looked up together. */
+struct plim_merge_batch {
+    char *text; /* of each: left, right, what they make */
+    size_t used, cap;
+    size_t at[BATCH], left[BATCH], right[BATCH], merged[BATCH]; /* offset and lengths */
+    int64_t offset[BATCH];                                      /* in the file */
+    size_t count;
+    plim_vocab_query queries[3 * BATCH];
+};
+
+static plim_status missing(plim_loader *loader, const plim_vocab_query *query, int64_t offset,
+                           plim_error *err)
+{
+    return plim_loader_fail(loader, err, PLIM_E_FORMAT, offset,
+                            "merge token \"%.*s\" is not in the vocabulary",
+                            query->bytes > 64 ? 64 : (int)query->bytes, query->text);
+}
+
+static plim_status resolve_batch(plim_loader *loader, plim_error *err)
+{
+    struct plim_merge_batch *b = loader->batch;
+    plim_vocab_query *q = b->queries;
+    for (size_t i = 0; i < b->count; i++, q += 3) {
+        const char *text = b->text + b->at[i];
+        q[0] = (plim_vocab_query){.text = text, .bytes = b->left[i], .id = PLIM_TOK_NONE};
+        q[1] = (plim_vocab_query){
+            .text = text + b->left[i], .bytes = b->right[i], .id = PLIM_TOK_NONE};
+        /* in most files the token behind that of the merge before */
+        q[2] = (plim_vocab_query){.text = text, .bytes = b->merged[i], .id = ++loader->guess};
+        if (b->merged[i] != b->left[i] + b->right[i]) /* spelled once more, see plim_load_merge */
+            q[2].text = text + b->left[i] + b->right[i];
+    }
+    plim_vocab_find_many(&loader->tok->vocab, b->queries, 3 * b->count);
+    plim_status status = plim_grow(loader->tok->alloc, &loader->rules, &loader->rule_cap,
+                                   loader->rule_count + b->count, sizeof *loader->rules, err);
+    q = b->queries;
+    for (size_t i = 0; !status && i < b->count; i++, q += 3) {
+        for (int k = 0; k < 3; k++)
+            if (q[k].id == PLIM_TOK_NONE)
+                return missing(loader, &q[k], b->offset[i], err);
+        loader->rules[loader->rule_count++] = plim_merge_of(q[0].id, q[1].id, q[2].id);
+        loader->guess = q[2].id;
+    }
+    b->count = b->used = 0;
+    return status;
+}
+
+plim_status plim_load_merge(plim_loader *loader, const char *left, size_t left_bytes,
+                            const char *right, size_t right_bytes, int64_t offset, plim_error *err)
+{
+    const plim_alloc *alloc = loader->tok->alloc;
+    size_t prefix = loader->tok->bpe.prefix_bytes; /* what a right side is spelled with */
+    plim_status status;
+    if (!loader->batch && !(loader->batch = plim_new(alloc, 1, sizeof *loader->batch, err)))
+        return plim_tok_nomem(err);
+    struct plim_merge_batch *b = loader->batch;
+    if (loader->rule_count + b->count >= PLIM_TOK_MAX_MERGES)
+        return plim_loader_fail(loader, err, PLIM_E_LIMIT, offset, "more than %u merges",
+                                PLIM_TOK_MAX_MERGES);
+    prefix = prefix < right_bytes ? prefix : right_bytes;
+    if (b->count == BATCH && (status = resolve_batch(loader, err)))
+        return status;
+    size_t need = left_bytes + right_bytes, i = b->count;
+    if ((status = plim_grow(alloc, &b->text, &b->cap, b->used + 2 * need, 1, err)))
+        return status;
+    char *to = b->text + b->used;
+    memcpy(to, left, left_bytes);
+    memcpy(to + left_bytes, right, right_bytes);
+    if (prefix) {
+        memcpy(to + need, left, left_bytes);
+        memcpy(to + need + left_bytes, right + prefix, right_bytes - prefix);
+    }
+    b->at[i] = b->used;
+    b->left[i] = left_bytes;
+    b->right[i] = right_bytes;
+    b->merged[i] = need - prefix;
+    b->offset[i] = offset;
+    b->used += prefix ? 2 * need - prefix : need;
+    b->count++;
+    return PLIM_OK;
+}
+
+plim_status plim_load_merges_end(plim_loader *loader, plim_error *err)
+{
+    loader->have_merges = true;
+    plim_status status = loader->batch ? resolve_batch(loader, err) : PLIM_OK;
+    plim_load_merges_free(loader);
+    return status;
+}
+
+void plim_load_merges_free(plim_loader *loader)
+{
+    if (loader->batch)
+        plim_delete(loader->tok->alloc, loader->batch->text);
+    plim_delete(loader->tok->alloc, loader->batch);
+    loader->batch = NULL;
+}
+
+plim_status plim_load_merge_line(plim_loader *loader, const char *line, size_t bytes,
+                                 int64_t offset, plim_error *err)
+{
+    size_t left = bytes, spaces = 0;
+    for (size_t i = bytes; i-- > 0;)
+        if (line[i] == ' ') {
+            left = i;
+            spaces++;
+        }
+    if (spaces != 1)
+        return plim_loader_fail(loader, err, PLIM_E_FORMAT, offset,
+                                "merge \"%.*s\" has not exactly two parts",
+                                bytes > 64 ? 64 : (int)bytes, line);
+    return plim_load_merge(loader, line, left, line + left + 1, bytes - left - 1, offset, err);
+}
+
+/* ["left", "right"], the [ was read. */
+static plim_status read_pair(plim_loader *loader, plim_error *err)
+{
+    plim_json *json = loader->json;
+    int64_t offset = plim_json_offset(json);
+    plim_json_event event;
+    plim_status status;
+    if ((status = plim_json_expect(json, PLIM_JSON_STRING, "a part of a merge", err)))
+        return status;
+    size_t left_bytes, right_bytes;
+    const char *left = plim_json_text(json, &left_bytes);
+    /* The first part lives in the arena for a moment: the reader's text goes with the next event.
+     */
+    plim_arena keep;
+    plim_arena_init(&keep, loader->tok->alloc);
+    char small[256];
+    char *copy = left_bytes < sizeof small ? small : plim_arena_text(&keep, left, left_bytes, err);
+    if (!copy)
+        return plim_tok_nomem(err);
+    memcpy(copy, left, left_bytes);
+    if (!(status = plim_json_expect(json, PLIM_JSON_STRING, "a part of a merge", err))) {
+        const char *right = plim_json_text(json, &right_bytes);
+        status = plim_load_merge(loader, copy, left_bytes, right, right_bytes, offset, err);
+    }
+    plim_arena_free(&keep);
+    if (status || (status = plim_json_next(json, &event, err)))
+        return status;
+    if (event != PLIM_JSON_ARRAY_END)
+        return plim_json_fail(json, err, PLIM_E_FORMAT, "a merge has not exactly two parts");
+    return PLIM_OK;
+}
+
+plim_status plim_load_merges(plim_loader *loader, plim_error *err)
+{
+    plim_json *json = loader->json;
+    for (;;) {
+        plim_json_event event;
+        plim_status status = plim_json_next(json, &event, err);
+        if (status)
+            return status;
+        if (event == PLIM_JSON_ARRAY_END)
+            break;
+        if (event != PLIM_JSON_STRING && event != PLIM_JSON_ARRAY)
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "a merge must be a string or a pair, found %s",
+                                  plim_json_event_name(event));
+        if (!loader->any_merge)
+            loader->merge_form = event;
+        loader->any_merge = true;
+        if (event != loader->merge_form)
+            return plim_json_fail(json, err, PLIM_E_FORMAT,
+                                  "merges are strings or pairs, not both");
+        if (event == PLIM_JSON_ARRAY) {
+            status = read_pair(loader, err);
+        } else {
+            size_t bytes;
+            const char *line = plim_json_text(json, &bytes);
+            if (bytes < 8 || memcmp(line, "#version", 8) != 0)
+                status = plim_load_merge_line(loader, line, bytes, plim_json_offset(json), err);
+        }
+        if (status)
+            return status;
+    }
+    return plim_load_merges_end(loader, err);
+}
+
+plim_status plim_load_bpe_finish(plim_loader *loader, plim_error *err)
+{
+    plim_tok *tok = loader->tok;
+    if (!loader->have_vocab || !loader->have_merges)
+        return plim_loader_fail(loader, err, PLIM_E_FORMAT, loader->model_offset, "model has no %s",
+                                loader->have_vocab ? "merges" : "vocab");
+    tok->unk_id = PLIM_TOK_NONE;
+    if (loader->unk_token) {
+        tok->unk_id = plim_vocab_find(&tok->vocab, loader->unk_token, loader->unk_bytes);
+        tok->bpe.unk_missing = tok->unk_id == PLIM_TOK_NONE;
+    }
+    return plim_merges_build(&tok->bpe.merges, tok->alloc, &loader->rules, &loader->rule_cap,
+                             (uint32_t)loader->rule_count, tok->vocab.size, err);
+}
+
+/* ---- what the encoder looks up by bytes ---- */
+
+/* The symbols of single bytes, with what may stand around them. */
+static plim_status settle_symbols(plim_tok *tok, plim_error *err)
+{
+    plim_bpe *bpe = &tok->bpe;
+    char *text = plim_new(tok->alloc, bpe->prefix_bytes + bpe->suffix_bytes + 2, 1, err);
+    if (!text)
+        return plim_tok_nomem(err);
+    for (unsigned around = 0; around < 4; around++)
+        for (unsigned byte = 0; byte < 256; byte++) {
+            size_t bytes = around & 1 ? bpe->prefix_bytes : 0;
+            memcpy(text, bpe->prefix ? bpe->prefix : "", bytes);
+            if (tok->byte_pieces)
+                bytes += plim_alphabet_encode((unsigned char)byte, text + bytes);
+            else
+                text[bytes++] = (char)byte;
+            if (around & 2 && bpe->suffix_bytes) {
+                memcpy(text + bytes, bpe->suffix, bpe->suffix_bytes);
+                bytes += bpe->suffix_bytes;
+            }
+            bpe->symbol[around][byte] = byte >= 0x80 && !tok->byte_pieces
+                                            ? PLIM_TOK_NONE
+                                            : plim_vocab_find(&tok->vocab, text, bytes);
+        }
+    plim_delete(tok->alloc, text);
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char name[8];
+        snprintf(name, sizeof name, "<0x%02X>", byte);
+        bpe->byte_token[byte] = plim_vocab_find(&tok->vocab, name, 6);
+    }
+    bpe->block_known = plim_vocab_find(&tok->vocab, "\xE2\x96\x81", 3) != PLIM_TOK_NONE;
+    return PLIM_OK;
+}
+
+/* <0x0A> and the like. */
+static bool is_byte_token(const char *text, size_t bytes)
+{
+    return bytes == 6 && text[0] == '<' && text[1] == '0' && text[2] == 'x' && text[5] == '>';
+}
+
+static uint32_t first_code(const char *text, size_t bytes)
+{
+    uint32_t code = 0;
+    size_t bad;
+    bool incomplete;
+    plim_utf8_decode(text, bytes, &code, &bad, &incomplete);
+    return code;
+}
+
+static uint32_t last_code(const char *text, size_t bytes)
+{
+    size_t start = bytes - 1;
+    while (start && ((unsigned char)text[start] & 0xC0) == 0x80)
+        start--;
+    return first_code(text + start, bytes - start);
+}
+
+/* Every neighbourhood inside a token is where some merge joined its two sides, so the pairs (last
+ * character of the left, first of the right) of all merges are all of them.  Symbols that are not
+ * spelled as the text they stand for (<0x0A>, unk, affixes) would not be seen: no cuts then. */
+static plim_status settle_cuts(plim_tok *tok, plim_error *err)
+{
+    plim_bpe *bpe = &tok->bpe;
+    if (tok->byte_pieces || bpe->ignore_merges || bpe->prefix_bytes || bpe->suffix_bytes ||
+        tok->vocab.duplicate_ids)
+        return PLIM_OK;
+    bpe->joined_bits = 12;
+    while (bpe->joined_bits < 22 && (size_t)1 << bpe->joined_bits < (size_t)bpe->merges.count * 8)
+        bpe->joined_bits++;
+    bpe->joined = plim_new(tok->alloc, ((size_t)1 << bpe->joined_bits) / 64, 8, err);
+    if (!bpe->joined)
+        return plim_tok_nomem(err);
+    for (uint32_t i = 0; i < bpe->merges.slot_count; i++) {
+        uint64_t pair = bpe->merges.slots[i] >> bpe->merges.order_bits;
+        uint32_t left_id = (uint32_t)(pair >> bpe->merges.id_bits),
+                 right_id = (uint32_t)(pair & (((uint64_t)1 << bpe->merges.id_bits) - 1));
+        size_t left_bytes, right_bytes;
+        if (bpe->merges.slots[i] == UINT64_MAX)
+            continue;
+        const char *left = plim_vocab_text(&tok->vocab, left_id, &left_bytes);
+        const char *right = plim_vocab_text(&tok->vocab, right_id, &right_bytes);
+        if (!left || !right || !left_bytes || !right_bytes || is_byte_token(left, left_bytes) ||
+            is_byte_token(right, right_bytes) || left_id == tok->unk_id ||
+            right_id == tok->unk_id) {
+            plim_delete(tok->alloc, bpe->joined);
+            bpe->joined = NULL;
+            return PLIM_OK;
+        }
+        uint64_t bit =
+            plim_bpe_pair_hash(last_code(left, left_bytes), first_code(right, right_bytes)) >>
+            (64 - bpe->joined_bits);
+        bpe->joined[bit / 64] |= (uint64_t)1 << (bit % 64);
+    }
+    plim_bpe_settle_cuts(bpe);
+    return PLIM_OK;
+}
+
+plim_status plim_load_bpe_settle(plim_loader *loader, plim_error *err)
+{
+    plim_status status = settle_symbols(loader->tok, err);
+    return status ? status : settle_cuts(loader->tok, err);
+}
