@@ -50,13 +50,19 @@ static uint32_t next_free(const plim_tok *tok)
     return size;
 }
 
+void plim_added_begin(plim_tok *tok)
+{
+    if (!tok->added.started)
+        plim_vocab_init(&tok->added.by_text, tok->alloc);
+    tok->added.started = true;
+    tok->added.next_id = next_free(tok);
+}
+
 plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_error *err)
 {
     plim_added *added = &tok->added;
-    if (!added->started) {
-        plim_vocab_init(&added->by_text, tok->alloc);
-        added->started = true;
-    }
+    if (!added->started)
+        plim_added_begin(tok);
     if (!token->bytes)
         return PLIM_OK;
     plim_added_token copy = *token;
@@ -64,7 +70,7 @@ plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_er
     if (copy.id == PLIM_TOK_NONE)
         copy.id = plim_vocab_find(&tok->vocab, token->text, token->bytes);
     if (copy.id == PLIM_TOK_NONE)
-        copy.id = next_free(tok);
+        copy.id = added->next_id++;
     if (copy.id > PLIM_TOK_MAX_ID)
         return plim_fail(err, PLIM_E_LIMIT, "more than %u token ids", PLIM_TOK_MAX_ID);
     size_t at = lower_bound(added, copy.id);
@@ -74,8 +80,10 @@ plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_er
     plim_status status = plim_vocab_add(&added->by_text, copy.text, copy.bytes, copy.id, err);
     if (status)
         return status;
+    copy.order = added->next_order++;
     if (replace) { /* once special, always skipped */
         const plim_added_token *old = &added->items[at];
+        copy.order = old->order;
         copy.skip =
             old->skip && old->bytes == copy.bytes && memcmp(old->text, copy.text, copy.bytes) == 0;
     } else {
@@ -107,11 +115,18 @@ static plim_status new_node(plim_trie *trie, const plim_alloc *alloc, unsigned c
     return PLIM_OK;
 }
 
-static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const char *text,
-                            size_t bytes, uint32_t token, bool *taken, plim_error *err)
+/* Of two tokens with one form the one that was added first, special ones last. */
+static bool comes_first(const plim_added_token *a, const plim_added_token *b)
+{
+    return a->special != b->special ? b->special : a->order < b->order;
+}
+
+static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const plim_added_token *items,
+                            uint32_t token, plim_error *err)
 {
     uint32_t node = 0;
-    for (size_t i = 0; i < bytes; i++) {
+    const char *text = items[token].normal;
+    for (size_t i = 0; i < items[token].normal_bytes; i++) {
         unsigned char byte = (unsigned char)text[i];
         uint32_t next = i == 0 ? trie->first[byte] : trie->nodes[node].child;
         while (i > 0 && next && trie->nodes[next].byte != byte)
@@ -129,8 +144,9 @@ static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const char
         }
         node = next;
     }
-    *taken = trie->nodes[node].token != PLIM_TOK_NONE;
-    trie->nodes[node].token = token;
+    uint32_t have = trie->nodes[node].token;
+    if (have == PLIM_TOK_NONE || comes_first(&items[token], &items[have]))
+        trie->nodes[node].token = token;
     return PLIM_OK;
 }
 
@@ -213,13 +229,12 @@ plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err)
         words = words || token->single_word;
         plim_trie *trie = token->normalized ? &added->normal : &added->raw;
         trie->empty = false;
-        bool taken = false;
-        status = trie_add(trie, tok->alloc, token->normal, token->normal_bytes, (uint32_t)i, &taken,
-                          err);
-        if (!status && taken)
+        if (!token->normal_bytes) /* Hugging Face would cut text between all bytes there */
             status =
-                plim_fail_at(err, PLIM_E_FORMAT, where,
-                             "two added tokens have the normalized form \"%.64s\"", token->normal);
+                plim_fail_at(err, PLIM_E_UNSUP, where,
+                             "normalisation leaves nothing of added token \"%.64s\"", token->text);
+        else
+            status = trie_add(trie, tok->alloc, added->items, (uint32_t)i, err);
     }
     plim_normal_scratch_free(&run.normal, tok->alloc);
     plim_matcher_close(&run.matcher);

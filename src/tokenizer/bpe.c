@@ -514,14 +514,19 @@ static uint32_t code_before(const char *text, size_t at)
 
 #define LOWER_BLOCK 0x2581 /* what SentencePiece writes for a space */
 
-/* Is there a cut before text[at], the start of a character?  Only where one of the two is a known
- * symbol: unknown text on both sides may become one token. */
+static bool is_known(const plim_bpe *bpe, uint32_t code)
+{
+    return code < 0x80 ? bpe->symbol[0][code] != PLIM_TOK_NONE
+                       : code == LOWER_BLOCK && bpe->block_known;
+}
+
+/* Is there a cut between two characters?  Only where one of them is a known symbol: unknown text on
+ * both sides may become one token.  Where unknown text is dropped, what stands around it becomes
+ * neighbours, so both have to be known. */
 static bool may_cut(const plim_bpe *bpe, uint32_t first, uint32_t second)
 {
-    bool known = (first < 0x80 && bpe->symbol[0][first] != PLIM_TOK_NONE) ||
-                 (second < 0x80 && bpe->symbol[0][second] != PLIM_TOK_NONE) ||
-                 (second == LOWER_BLOCK && bpe->block_known);
-    return known && !are_joined(bpe, first, second);
+    unsigned known = is_known(bpe, first) + is_known(bpe, second);
+    return known >= (bpe->drops_unknown ? 2 : 1) && !are_joined(bpe, first, second);
 }
 
 void plim_bpe_settle_cuts(plim_bpe *bpe)

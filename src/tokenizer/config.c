@@ -305,6 +305,7 @@ static plim_status add_special(plim_tok *tok, const plim_added_token *special, p
 plim_status plim_tok_config_apply(plim_tok_config *config, plim_tok *tok, plim_error *err)
 {
     plim_status status = PLIM_OK;
+    plim_added_begin(tok);
     for (size_t i = 0; !status && i < config->listed_count; i++)
         status = plim_added_add(tok, &config->listed[i].token, err);
     for (int i = 0; !status && i < PLIM_NAMED_COUNT; i++)

@@ -192,10 +192,11 @@ static plim_status count_bytes(const plim_tok *tok, const int32_t *ids, size_t n
                                size_t *out, plim_error *err)
 {
     const plim_vocab *vocab = &tok->vocab;
+    uint32_t limit = vocab->raw ? vocab->size : 0;
     size_t total = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t id = (uint32_t)ids[i];
-        uint8_t tag = id < vocab->size ? vocab->entries[id].tag : 0;
+        uint8_t tag = id < limit ? vocab->entries[id].tag : 0;
         if (is_plain(tag)) {
             total += tag - 1u;
             continue;
@@ -215,11 +216,12 @@ static size_t gather_bytes(const plim_tok *tok, const int32_t *ids, size_t n, bo
                            char *out)
 {
     const plim_vocab *vocab = &tok->vocab;
+    uint32_t limit = vocab->raw ? vocab->size : 0;
     char *to = out;
     for (size_t i = 0; i < n; i++) {
         uint32_t id = (uint32_t)ids[i];
         const plim_vocab_entry *entry = &vocab->entries[id];
-        if (id < vocab->size && is_plain(entry->tag)) {
+        if (id < limit && is_plain(entry->tag)) {
             memcpy(to, entry, 16);
             to += entry->tag - 1;
             continue;
@@ -403,6 +405,8 @@ plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, cons
     *bytes = 0;
     if (plim_chain_is_byte_level(tok->decoder))
         return decode_byte_level(tok, scratch, ids, n, skip_special, text, bytes, err);
+    if (plim_chain_is_usual(tok))
+        return plim_chain_decode_usual(tok, scratch, ids, n, skip_special, text, bytes, err);
     plim_tok_decoder decoder;
     plim_sink out = {.alloc = scratch};
     plim_tok_decoder_init(&decoder, tok, scratch, skip_special);

@@ -215,7 +215,9 @@ typedef struct plim_added_token {
                            `normalized`, and what decoding reads */
     uint32_t normal_bytes;
     bool single_word, lstrip, rstrip, normalized, special;
-    bool skip; /* left out by skip_special: special, or its normalized form is */
+    bool skip;      /* left out by skip_special: special, or its normalized form is */
+    uint32_t order; /* in which it was added first: of tokens with one normalized form, the first
+                       counts, special ones last */
 } plim_added_token;
 
 typedef struct plim_trie_node {
@@ -235,7 +237,8 @@ typedef struct plim_added {
     plim_added_token *items; /* by id, ascending */
     size_t count, cap;
     plim_vocab by_text; /* content -> id */
-    uint32_t next_id;
+    uint32_t next_id;   /* of the batch that is being added */
+    uint32_t next_order;
     bool started;
     plim_trie raw, normal; /* of tokens looked for before and after normalisation */
     plim_regex *word;      /* \w, when a token has single_word */
@@ -272,6 +275,7 @@ typedef struct plim_bpe {
     uint64_t *joined;
     unsigned joined_bits; /* log2 of its size in bits */
     bool block_known;     /* U+2581 is a symbol */
+    bool drops_unknown;   /* text that the vocabulary lacks leaves no trace */
     /* The cuts before an ASCII character, a bit for each one before it; [128]: before U+2581. */
     uint64_t ascii_cuts[129][2];
 } plim_bpe;
@@ -301,10 +305,13 @@ struct plim_tok {
     bool split_special; /* special tokens in a text are text */
 };
 
+/* A batch of tokens begins: new ones get ids from here on, as in one call of add_tokens. */
+void plim_added_begin(plim_tok *tok);
 /* Add a token as Hugging Face's add_tokens does: the id is the vocabulary's or the next free one.
  * `token` is copied, its text must live in the arena; id, normal and skip are set here. */
 plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_error *err);
-/* Normalise the contents, build the tries.  FORMAT: two tokens with one normalized form. */
+/* Normalise the contents, build the tries.  UNSUP: a token of which normalisation leaves nothing.
+ */
 plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err);
 void plim_added_free(plim_added *added, const plim_alloc *alloc);
 const plim_added_token *plim_added_by_id(const plim_added *added, uint32_t id);
@@ -531,6 +538,13 @@ static inline plim_status plim_sink_put(plim_sink *out, const char *text, size_t
 
 /* The chain is one ByteLevel and nothing else.  false for NULL. */
 bool plim_chain_is_byte_level(const plim_chain *chain);
+
+/* Most chains of SentencePiece models: a whole text goes through them in one pass. */
+bool plim_chain_is_usual(const plim_tok *tok);
+/* plim_tok_decode for such a one. */
+plim_status plim_chain_decode_usual(const plim_tok *tok, const plim_alloc *alloc,
+                                    const int32_t *ids, size_t n, bool skip_special, char **text,
+                                    size_t *bytes, plim_error *err);
 
 /* What a stream of tokens keeps between pushes; for a NULL chain too (tokens joined by spaces). The
  * chain must outlive it.  Pushes and flush concatenated are what Hugging Face decodes, each push

@@ -254,6 +254,7 @@ plim_status plim_load_bpe_finish(plim_loader *loader, plim_error *err)
 static plim_status settle_symbols(plim_tok *tok, plim_error *err)
 {
     plim_bpe *bpe = &tok->bpe;
+    bool all_bytes = bpe->byte_fallback;
     char *text = plim_new(tok->alloc, bpe->prefix_bytes + bpe->suffix_bytes + 2, 1, err);
     if (!text)
         return plim_tok_nomem(err);
@@ -278,7 +279,9 @@ static plim_status settle_symbols(plim_tok *tok, plim_error *err)
         char name[8];
         snprintf(name, sizeof name, "<0x%02X>", byte);
         bpe->byte_token[byte] = plim_vocab_find(&tok->vocab, name, 6);
+        all_bytes = all_bytes && bpe->byte_token[byte] != PLIM_TOK_NONE;
     }
+    bpe->drops_unknown = tok->unk_id == PLIM_TOK_NONE && !all_bytes;
     bpe->block_known = plim_vocab_find(&tok->vocab, "\xE2\x96\x81", 3) != PLIM_TOK_NONE;
     return PLIM_OK;
 }

@@ -172,6 +172,7 @@ static plim_status read_added(plim_loader *loader, plim_json_event event, plim_e
 static plim_status add_tokens(plim_loader *loader, plim_error *err)
 {
     plim_tok *tok = loader->tok;
+    plim_added_begin(tok);
     for (size_t i = 0; i < loader->added_count; i++) {
         const plim_added_token *token = &loader->added[i];
         plim_status status = plim_added_add(tok, token, err);
