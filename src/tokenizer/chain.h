@@ -35,15 +35,27 @@ typedef struct plim_link {
     uint64_t start, stop; /* of Strip */
 } plim_link;
 
+/* Chains that only put spaces for a character, put bytes together and strip the text's start, as
+ * nearly all SentencePiece models have them: Replace, ByteFallback, Fuse and Strip, where the first
+ * and the last may be missing; or a Metaspace alone. */
+typedef struct plim_usual {
+    bool on;
+    bool bytes;             /* there is a ByteFallback */
+    bool drops_first;       /* of Metaspace: none for those of the first token */
+    plim_link_text find;    /* what a space stands for, one character beyond ASCII; or nothing */
+    const plim_link *strip; /* NULL: none */
+} plim_usual;
+
 struct plim_chain {
     plim_arena arena;
     plim_link links[PLIM_TOK_MAX_STEPS];
     size_t count;
     bool matches; /* one of them has a regex */
-    /* Replace(one character beyond ASCII by a space), ByteFallback, Fuse and Strip(that byte, at
-     * the start), as most SentencePiece models have it: a token that is no byte is one copy.
-     * (Replace and Strip may be missing.) */
-    bool usual;
+    plim_usual usual;
 };
+
+/* The byte of a token like <0x41>, as Rust's from_str_radix reads it (a sign may stand before one
+ * digit); -1 for any other. */
+int plim_byte_token(const char *text, size_t bytes);
 
 #endif

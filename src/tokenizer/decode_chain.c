@@ -190,26 +190,6 @@ static size_t clean_up(char *text, size_t bytes)
 
 /* ---- links that need whole tokens ---- */
 
-/* <0x41>, as Rust's from_str_radix reads it (a sign may stand before one digit): the byte, or -1.
- */
-static int byte_of(const char *text, size_t bytes)
-{
-    int value = 0;
-    if (bytes != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>')
-        return -1;
-    for (int i = text[3] == '+' ? 4 : 3; i < 5; i++) {
-        char c = text[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (digit < 0)
-            return -1;
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
 static plim_status put_replacements(stream *out, size_t count, plim_error *err)
 {
     plim_status status = PLIM_OK;
@@ -234,7 +214,7 @@ static plim_status end_run(memory *m, stream *out, plim_error *err)
 static plim_status byte_fallback(memory *m, const char *text, size_t bytes, stream *out,
                                  plim_error *err)
 {
-    int byte = byte_of(text, bytes);
+    int byte = plim_byte_token(text, bytes);
     plim_status status;
     if (byte < 0) {
         status = end_run(m, out, err);
@@ -599,23 +579,25 @@ static plim_status run(plim_chain_state *s, bool final, plim_sink *out, plim_err
     return s->in.text.used ? plim_sink_put(out, s->in.text.data, s->in.text.used, err) : PLIM_OK;
 }
 
-/* The usual chain, where nothing is held back and the token is no byte: only the character that
+/* A usual chain where nothing is held back, and a token that is no byte: only the character that
  * stands for a space changes. */
 static bool is_plain(const plim_chain_state *s, const char *text, size_t bytes)
 {
     const plim_chain *chain = s->chain;
-    if (!chain || !chain->usual || (bytes > 2 && text[0] == '<' && text[1] == '0'))
+    if (!chain || !chain->usual.on || (bytes > 2 && text[0] == '<' && text[1] == '0'))
         return false;
-    size_t fallback = chain->links[0].kind == PLIM_LINK_REPLACE, strip = fallback + 2;
-    const memory *m = &s->memory[fallback];
-    return !m->held.used && !m->broken && (strip == chain->count || s->memory[strip].begun);
+    if (!chain->usual.bytes)
+        return s->memory[0].begun || !chain->usual.drops_first;
+    const memory *m = &s->memory[chain->links[0].kind == PLIM_LINK_REPLACE];
+    const plim_link *strip = chain->usual.strip;
+    return !m->held.used && !m->broken && (!strip || s->memory[strip - chain->links].begun);
 }
 
 static plim_status push_plain(const plim_chain *chain, const char *text, size_t bytes,
                               plim_sink *out, plim_error *err)
 {
-    const plim_link *link = &chain->links[0];
-    if (link->kind != PLIM_LINK_REPLACE)
+    plim_link_text space = chain->usual.find;
+    if (!space.bytes)
         return plim_sink_put(out, text, bytes, err);
     if (out->cap - out->used < bytes) {
         plim_status status =
@@ -623,10 +605,10 @@ static plim_status push_plain(const plim_chain *chain, const char *text, size_t 
         if (status)
             return status;
     }
-    char *to = out->data + out->used, first = link->find.data[0];
-    size_t width = link->find.bytes;
+    char *to = out->data + out->used, first = space.data[0];
+    size_t width = space.bytes;
     for (size_t i = 0; i < bytes;) {
-        if (text[i] == first && bytes - i >= width && !memcmp(text + i, link->find.data, width)) {
+        if (text[i] == first && bytes - i >= width && !memcmp(text + i, space.data, width)) {
             *to++ = ' ';
             i += width;
         } else {

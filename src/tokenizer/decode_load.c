@@ -119,18 +119,32 @@ static plim_status read_link(plim_chain *chain, const plim_part *part, plim_link
     }
 }
 
-/* See plim_chain.usual. */
-static bool is_usual(const plim_chain *chain)
+static plim_usual find_usual(const plim_chain *chain)
 {
     const plim_link *link = chain->links, *end = chain->links + chain->count;
-    if (link < end && link->kind == PLIM_LINK_REPLACE && !link->regex && link->find.bytes > 1 &&
-        link->find.bytes <= 4 && (unsigned char)link->find.data[0] >= 0xC0 &&
-        link->content.bytes == 1 && link->content.data[0] == ' ')
+    plim_usual usual = {.bytes = true};
+    if (link < end && (link->kind == PLIM_LINK_METASPACE ||
+                       (link->kind == PLIM_LINK_REPLACE && !link->regex &&
+                        link->content.bytes == 1 && link->content.data[0] == ' '))) {
+        if (link->find.bytes < 2 || link->find.bytes > 4 ||
+            (unsigned char)link->find.data[0] < 0xC0)
+            return usual;
+        usual.find = link->find;
+        usual.drops_first = link->kind == PLIM_LINK_METASPACE && link->prefix;
         link++;
+        if (link[-1].kind == PLIM_LINK_METASPACE) {
+            usual.bytes = false;
+            usual.on = link == end;
+            return usual;
+        }
+    }
     if (end - link < 2 || link[0].kind != PLIM_LINK_BYTE_FALLBACK || link[1].kind != PLIM_LINK_FUSE)
-        return false;
+        return usual;
     link += 2;
-    return link == end || (link + 1 == end && link->kind == PLIM_LINK_STRIP && !link->stop);
+    if (link < end && link->kind == PLIM_LINK_STRIP && !link->stop)
+        usual.strip = link++;
+    usual.on = link == end;
+    return usual;
 }
 
 static plim_status new_chain(plim_chain **out, const plim_alloc *alloc, plim_error *err)
@@ -163,7 +177,7 @@ plim_status plim_chain_load(plim_chain **out, const plim_alloc *alloc, const pli
     if (status)
         plim_chain_close(&chain, alloc);
     else
-        chain->usual = is_usual(chain);
+        chain->usual = find_usual(chain);
     *out = chain;
     return status;
 }
@@ -190,4 +204,24 @@ void plim_chain_close(plim_chain **chain, const plim_alloc *alloc)
 bool plim_chain_is_byte_level(const plim_chain *chain)
 {
     return chain && chain->count == 1 && chain->links[0].kind == PLIM_LINK_BYTE_LEVEL;
+}
+
+/* <0x41>, as Rust's from_str_radix reads it (a sign may stand before one digit): the byte, or -1.
+ */
+int plim_byte_token(const char *text, size_t bytes)
+{
+    int value = 0;
+    if (bytes != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>')
+        return -1;
+    for (int i = text[3] == '+' ? 4 : 3; i < 5; i++) {
+        char c = text[i];
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
 }
