@@ -258,7 +258,11 @@ def compare(driver, folder, name, args):
     """{"name", "items", "wrong", "raised", "classes": [...]} or with "refused"."""
     report = {"name": name, "items": 0, "wrong": 0, "raised": 0, "unsettled": 0, "classes": []}
     with Quiet():
-        session = Session(driver, folder, args.transformers)
+        try:
+            session = Session(driver, folder, args.transformers)
+        except Exception as e:
+            report["refused"] = f"by the package: {e}"
+            return report
         items = texts(session.tokenizer, args.texts, args.seed) + ids_lists(session.tokenizer, args.texts // 4,
             args.seed)
         items += byte_strings(args.texts // 20, args.seed) + (long_texts() if args.long else [])
