@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "chat/chat.h"
+#include "chat/support.h"
 #include "tokenizer/tokenizer.h"
 
 #define CONTEXTS   PLIM_SOURCE_DIR "/tests/chat/recorded/contexts.tsv"
@@ -23,8 +24,6 @@
 #define TOKENIZERS PLIM_SOURCE_DIR "/../shared/data/tokenizers"
 
 enum { ROW_BYTES = 1 << 14, MAX_TEMPLATES = 128 };
-
-static const plim_chat_time now = {.year = 2026, .month = 3, .day = 7, .weekday = 6, .yearday = 65};
 
 typedef struct subject {
     const char *tokenizer;
@@ -44,9 +43,12 @@ static void make_row(subject *s)
 {
     size_t used = 0;
     for (uint32_t id = 0; id < plim_tok_size(s->tok); id++) {
-        size_t bytes;
-        const char *text = plim_tok_token(s->tok, (int32_t)id, &bytes);
-        if (!text || !plim_tok_is_special(s->tok, (int32_t)id) || strpbrk(text, "\"\\\n\t") ||
+        char text[256];
+        size_t bytes = plim_tok_token(s->tok, (int32_t)id, text, sizeof text - 1);
+        if (bytes >= sizeof text)
+            continue;
+        text[bytes] = 0;
+        if (!plim_tok_is_special(s->tok, (int32_t)id) || strpbrk(text, "\"\\\n\t") ||
             used + bytes + 2 > ROW_BYTES)
             continue;
         memcpy(s->row + used, text, bytes);
@@ -108,7 +110,7 @@ static bool same_but_for_row(const subject *s, const plim_chat_text *a, const pl
 
 static plim_status render(const subject *s, const char *context, size_t bytes, plim_chat_text *out)
 {
-    plim_chat_request request = {.context = context, .context_bytes = bytes, .now = &now};
+    plim_chat_request request = {.context = context, .context_bytes = bytes, .now = &chat_now};
     plim_error err = {0};
     return plim_templates_render(s->templates, plim_alloc_system(), &request, out, &err);
 }

@@ -14,22 +14,13 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "chat/chat.h"
+#include "chat/support.h"
 #include "tokenizer/cases.h"
 
 #define FOLDER    PLIM_SOURCE_DIR "/tests/chat/recorded"
 #define TEMPLATES PLIM_SOURCE_DIR "/../shared/data/chat_templates"
 
 enum { MAX_CONTEXTS = 512, MAX_RENDERS = 512, MAX_TEMPLATES = 128, NAME_BYTES = 256 };
-
-/* The moment of tools/chat/oracle.py. */
-static const plim_chat_time now = {.year = 2026,
-                                   .month = 3,
-                                   .day = 7,
-                                   .hour = 9,
-                                   .minute = 5,
-                                   .second = 3,
-                                   .weekday = 6,
-                                   .yearday = 65};
 
 typedef struct named {
     const char *name, *json;
@@ -193,7 +184,7 @@ static bool check_render(const plim_templates *templates, const render *want)
 {
     const named *context = find_context(&want->context);
     plim_chat_request request = {
-        .context = context->json, .context_bytes = context->json_bytes, .now = &now};
+        .context = context->json, .context_bytes = context->json_bytes, .now = &chat_now};
     plim_chat_text text = {0};
     plim_error err = {0};
     counting counted;

@@ -45,6 +45,8 @@ def classify(want, have):
         if said != want["error"] and said[:200] not in have["error"]:
             return "what raise_exception said is not told"
         return None
+    if " at 0x" in want.get("text", ""):
+        return None  # an address of Python's
     if "error" in want:
         return "a text where Python raises " + want["error"].split(":")[0]
     if "error" in have:

@@ -17,8 +17,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "..", ".."))
 TEMPLATES = os.path.normpath(os.path.join(ROOT, "..", "shared", "data", "chat_templates"))
 
-# Saturday; the fields of plim_chat_time in tests/chat are these.
-NOW = datetime.datetime(2026, 3, 7, 9, 5, 3)
+# chat_now of tests/chat/support.c.
+NOW = datetime.datetime(2024, 7, 26, 13, 5, 9)
 
 # Parameters of apply_chat_template that are no variables of a template.
 NOT_VARIABLES = {"self", "conversation", "chat_template", "tokenize", "sanitize_control_tokens", "padding", "truncation",
