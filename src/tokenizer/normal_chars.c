@@ -69,10 +69,12 @@ static plim_status put_changed(plim_normal_writer *w, const plim_normal_step *st
         return flags & PLIM_NORMAL_OTHER ? PLIM_OK : plim_normal_put(w, " ", 1, at);
     case PLIM_NORMAL_NMT:
         return flags & PLIM_NORMAL_NMT_DROP ? PLIM_OK : plim_normal_put(w, " ", 1, at);
-    case PLIM_NORMAL_SPACED_CHINESE:
-        if (!(status = plim_normal_put(w, " ", 1, at)) && !(status = put_code(w, code, at)))
-            status = plim_normal_put(w, " ", 1, at);
-        return status;
+    case PLIM_NORMAL_SPACED_CHINESE: {
+        char text[6] = " ";
+        memcpy(text + 1, w->in->data + at, length);
+        text[length + 1] = ' ';
+        return plim_normal_put(w, text, length + 2, at);
+    }
     case PLIM_NORMAL_BYTE_LEVEL:
         for (size_t i = 0; !status && i < length; i++) {
             char text[2];
