@@ -51,8 +51,11 @@ typedef enum plim_category {
 #define PLIM_IS_NUMERIC ((uint64_t)1 << 33) /* char::is_numeric: Digits */
 #define PLIM_IS_PUNCTUATION                                                                        \
     ((uint64_t)1 << 34) /* Punctuation and Bert: an old Unicode, and ASCII's */
-#define PLIM_IS_WORD      ((uint64_t)1 << 35) /* \w of the regex crate: Whitespace, single_word */
-#define PLIM_IS_ONIG_WORD ((uint64_t)1 << 36) /* \w of a Split */
+#define PLIM_IS_WORD       ((uint64_t)1 << 35) /* \w of the regex crate: Whitespace, single_word */
+#define PLIM_IS_ONIG_WORD  ((uint64_t)1 << 36) /* \w of a Split */
+#define PLIM_IS_ALPHABETIC ((uint64_t)1 << 37) /* \p{Alpha}, \p{Upper}, \p{Lower} of a Split */
+#define PLIM_IS_UPPER      ((uint64_t)1 << 38)
+#define PLIM_IS_LOWER      ((uint64_t)1 << 39)
 
 extern const uint64_t plim_class_bits[];
 extern const unsigned plim_class_count; /* at most 64 */

@@ -25,6 +25,17 @@ plim_status plim_pattern_put_text(plim_pattern *p, const char *text)
     return plim_pattern_put(p, text, strlen(text));
 }
 
+plim_status plim_pattern_insert(plim_pattern *p, size_t at, const char *text)
+{
+    size_t bytes = strlen(text);
+    plim_status status = plim_pattern_put(p, text, bytes); /* for the room */
+    if (status)
+        return status;
+    memmove(p->text + at + bytes, p->text + at, p->used - bytes - at);
+    memcpy(p->text + at, text, bytes);
+    return PLIM_OK;
+}
+
 plim_status plim_pattern_put_code(plim_pattern *p, uint32_t code)
 {
     char text[16];

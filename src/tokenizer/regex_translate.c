@@ -3,34 +3,23 @@
  * Patterns of tokenizer files are in Oniguruma's Ruby syntax and mean Unicode 16; PCRE2 10.42 knows
  * Unicode 14 and spells some things differently.  This file rewrites one into the other:
  *  - classes (\p{L}, \s, \w, \d, \h) are written out with the code points that PCRE2 lacks;
- *  - ^ and $ are those of a line, (?m) is "dot matches all", sets may nest;
+ *  - ^ and $ are those of a line, (?m) is "dot matches all", sets may nest and intersect;
  *  - what is not known here is UNSUP: nothing is passed on in the hope that it means the same. */
 #include <string.h>
 
 #include "base/utf8.h"
 #include "tokenizer/regex_class.h"
 
-enum { MAX_GROUPS = 100, NO_CODE = 0x110000 };
+typedef plim_translator translator;
 
-typedef struct translator {
-    const char *at, *end, *start;
-    plim_pattern out;
-    plim_where where;
-    plim_error *err;
-    bool ignore_case[MAX_GROUPS + 1];
-    unsigned depth;
-    bool group_start; /* nothing was read yet in this group */
-    uint32_t literal; /* the literal before, NO_CODE when there is none */
-} translator;
-
-static plim_status unsupported(translator *t, const char *what)
+plim_status plim_translator_unsupported(translator *t, const char *what)
 {
     return plim_fail_at(t->err, PLIM_E_UNSUP, t->where,
                         "pattern: %s is not supported (at character %td of \"%.100s\")", what,
                         t->at - t->start, t->start);
 }
 
-static plim_status malformed(translator *t, const char *what)
+plim_status plim_translator_malformed(translator *t, const char *what)
 {
     return plim_fail_at(t->err, PLIM_E_FORMAT, t->where,
                         "pattern: %s (at character %td of \"%.100s\")", what, t->at - t->start,
@@ -43,7 +32,7 @@ static plim_status read_property(translator *t, bool negated, char category[3], 
     const char *close =
         t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
     if (!close)
-        return malformed(t, "\\p without {NAME}");
+        return plim_translator_malformed(t, "\\p without {NAME}");
     const char *name = t->at + 1;
     if (name < close && *name == '^') {
         negated = !negated;
@@ -62,9 +51,9 @@ static plim_status read_property(translator *t, bool negated, char category[3], 
     memcpy(look + 1, category, length <= 2 ? length : 0);
     look[length <= 2 ? length + 1 : 1] = ' ';
     if (length == 0 || length > 2 || !strstr(known, look))
-        return unsupported(t, "this \\p{NAME}");
+        return plim_translator_unsupported(t, "this \\p{NAME}");
     if (t->ignore_case[t->depth] && category[0] == 'L' && category[1] && strchr("ult", category[1]))
-        return unsupported(t, "a case of letters inside (?i)");
+        return plim_translator_unsupported(t, "a case of letters inside (?i)");
     t->at = close + 1;
     *out_negated = negated;
     return PLIM_OK;
@@ -92,13 +81,14 @@ static uint32_t read_hex(translator *t, unsigned max, unsigned *digits)
     return code;
 }
 
-/* After the backslash; t->at is at the letter.  *code = NO_CODE where it is no single code point.
+/* After the backslash; t->at is at the letter.  *code = PLIM_NO_CODE where it is no single code
+ * point.
  */
-static plim_status read_escape(translator *t, uint32_t *code)
+plim_status plim_translator_escape(translator *t, uint32_t *code)
 {
     static const char from[] = "tnrfvae", to[] = "\t\n\r\f\v\a\033";
     char letter = *t->at;
-    *code = NO_CODE;
+    *code = PLIM_NO_CODE;
     const char *found = letter ? strchr(from, letter) : NULL;
     if (found) {
         *code = (unsigned char)to[found - from];
@@ -110,11 +100,11 @@ static plim_status read_escape(translator *t, uint32_t *code)
         *code = read_hex(t, braces ? 8 : letter == 'u' ? 4 : 2, &digits);
         if (!digits || (letter == 'u' && digits != 4) || *code > 0x10FFFF ||
             (*code >= 0xD800 && *code < 0xE000))
-            return malformed(t, "a hexadecimal escape that is no character");
+            return plim_translator_malformed(t, "a hexadecimal escape that is no character");
         if (braces && (t->at == t->end || *t->at != '}'))
-            return unsupported(t, "a list of characters in \\x{}");
+            return plim_translator_unsupported(t, "a list of characters in \\x{}");
         if (letter == 'x' && !braces && *code > 0x7F)
-            return unsupported(t, "a raw byte");
+            return plim_translator_unsupported(t, "a raw byte");
         t->at -= braces ? 0 : 1;
     } else if ((unsigned char)letter < 0x80 && (letter < '0' || letter > '9') &&
                (letter < 'A' || letter > 'Z') && (letter < 'a' || letter > 'z')) {
@@ -127,9 +117,9 @@ static plim_status read_escape(translator *t, uint32_t *code)
 }
 
 /* The code point at t->at, literally. */
-static uint32_t read_literal(translator *t)
+uint32_t plim_translator_literal(translator *t)
 {
-    uint32_t code = NO_CODE;
+    uint32_t code = PLIM_NO_CODE;
     size_t bad;
     bool incomplete;
     size_t length = plim_utf8_decode(t->at, (size_t)(t->end - t->at), &code, &bad, &incomplete);
@@ -150,7 +140,8 @@ static bool folds_with(uint32_t before, uint32_t code)
 static plim_status put_literal(translator *t, uint32_t code)
 {
     if (t->ignore_case[t->depth] && folds_with(t->literal, code))
-        return unsupported(t, "a character that may fold into several, inside (?i),");
+        return plim_translator_unsupported(t,
+                                           "a character that may fold into several, inside (?i),");
     t->literal = code;
     return plim_pattern_put_code(&t->out, code);
 }
@@ -160,10 +151,10 @@ static plim_status put_literal(translator *t, uint32_t code)
 /* An escape inside [...]: a class is written, a code point is returned. */
 static plim_status set_escape(translator *t, uint32_t *code)
 {
-    *code = NO_CODE;
+    *code = PLIM_NO_CODE;
     t->at++;
     if (t->at == t->end)
-        return malformed(t, "a backslash at the end");
+        return plim_translator_malformed(t, "a backslash at the end");
     char letter = *t->at;
     if (letter == 'p' || letter == 'P') {
         char category[3];
@@ -172,7 +163,7 @@ static plim_status set_escape(translator *t, uint32_t *code)
         plim_status status = read_property(t, letter == 'P', category, &negated);
         if (status)
             return status;
-        return negated ? unsupported(t, "a negated property in a set")
+        return negated ? plim_translator_unsupported(t, "a negated property in a set")
                        : plim_pattern_put_category(&t->out, category);
     }
     if (letter && strchr("sdwh", letter)) {
@@ -188,9 +179,9 @@ static plim_status set_escape(translator *t, uint32_t *code)
         *code = 8;
         return PLIM_OK;
     }
-    plim_status status = read_escape(t, code);
-    if (!status && *code == NO_CODE)
-        return unsupported(t, "this escape in a set");
+    plim_status status = plim_translator_escape(t, code);
+    if (!status && *code == PLIM_NO_CODE)
+        return plim_translator_unsupported(t, "this escape in a set");
     return status;
 }
 
@@ -202,46 +193,46 @@ static plim_status set_item(translator *t)
     if (*t->at == '\\')
         status = set_escape(t, &first);
     else
-        first = read_literal(t);
-    if (status || first == NO_CODE)
+        first = plim_translator_literal(t);
+    if (status || first == PLIM_NO_CODE)
         return status;
     if (t->end - t->at < 2 || t->at[0] != '-' || t->at[1] == ']')
         return plim_pattern_put_range(&t->out, first, first);
     t->at++;
     if (*t->at == '[')
-        return unsupported(t, "a set as the end of a range");
+        return plim_translator_unsupported(t, "a set as the end of a range");
     if (*t->at != '\\') {
-        last = read_literal(t);
+        last = plim_translator_literal(t);
     } else {
         size_t used = t->out.used;
         if ((status = set_escape(t, &last)))
             return status;
-        if (last == NO_CODE || t->out.used != used)
-            return unsupported(t, "a class as the end of a range");
+        if (last == PLIM_NO_CODE || t->out.used != used)
+            return plim_translator_unsupported(t, "a class as the end of a range");
     }
-    return last < first ? malformed(t, "an empty range")
+    return last < first ? plim_translator_malformed(t, "an empty range")
                         : plim_pattern_put_range(&t->out, first, last);
 }
 
 static plim_status read_set(translator *t)
 {
+    if (plim_set_is_hard(t))
+        return plim_set_translate(t);
     bool negated = t->at + 1 < t->end && t->at[1] == '^';
     plim_status status = plim_pattern_put_text(&t->out, negated ? "[^" : "[");
     t->at += negated ? 2 : 1;
     if (t->at < t->end && *t->at == ']')
-        return unsupported(t, "a set that begins with ]");
+        return plim_translator_unsupported(t, "a set that begins with ]");
     for (unsigned depth = 1; !status && depth;) {
         if (t->at == t->end)
-            return malformed(t, "a set without end");
+            return plim_translator_malformed(t, "a set without end");
         if (*t->at == ']') {
             depth--;
             t->at++;
         } else if (*t->at == '[') { /* a set in a set: their union */
-            if (t->end - t->at < 2 || strchr(":^]", t->at[1]) || ++depth > MAX_GROUPS)
-                return unsupported(t, "this set inside a set");
+            if (t->end - t->at < 2 || t->at[1] == ']' || ++depth > PLIM_PATTERN_GROUPS)
+                return plim_translator_unsupported(t, "this set inside a set");
             t->at++;
-        } else if (*t->at == '&' && t->end - t->at > 1 && t->at[1] == '&') {
-            return unsupported(t, "an intersection of sets");
         } else {
             status = set_item(t);
         }
@@ -262,36 +253,67 @@ static plim_status put_set_of(translator *t, bool negated, char letter, const ch
     return status ? status : plim_pattern_put_text(&t->out, "]");
 }
 
+/* \b and \B, by the \w that is meant here and not PCRE2's. */
+static plim_status put_boundary(translator *t, bool negated)
+{
+    static const char *const between[] = {"(?:(?<=", ")(?!", ")|(?<!", ")(?="};
+    static const char *const inside[] = {"(?:(?<=", ")(?=", ")|(?<!", ")(?!"};
+    t->at++;
+    t->literal = PLIM_NO_CODE;
+    for (size_t i = 0; i < 4; i++) {
+        plim_status status = plim_pattern_put_text(&t->out, negated ? inside[i] : between[i]);
+        if (!status)
+            status = put_set_of(t, false, 'w', NULL);
+        if (status)
+            return status;
+    }
+    return plim_pattern_put_text(&t->out, "))");
+}
+
 static plim_status read_outer_escape(translator *t)
 {
     t->at++;
     if (t->at == t->end)
-        return malformed(t, "a backslash at the end");
+        return plim_translator_malformed(t, "a backslash at the end");
     char letter = *t->at;
     if (letter == 'p' || letter == 'P') {
         char category[3];
         bool negated;
         t->at++;
-        t->literal = NO_CODE;
+        t->literal = PLIM_NO_CODE;
+        if (plim_property_is_hard(t))
+            return plim_set_property(t, letter == 'P');
         plim_status status = read_property(t, letter == 'P', category, &negated);
         return status ? status : put_set_of(t, negated, 0, category);
     }
     if (letter && strchr("sdwhSDWH", letter)) {
         t->at++;
-        t->literal = NO_CODE;
+        t->literal = PLIM_NO_CODE;
         return put_set_of(t, letter < 'a', (char)(letter | 0x20), NULL);
     }
     if (letter == 'A' || letter == 'z' || letter == 'Z') {
         char text[2] = {'\\', letter};
         t->at++;
-        t->literal = NO_CODE;
+        t->literal = PLIM_NO_CODE;
         return plim_pattern_put(&t->out, text, 2);
     }
+    if (letter == 'b' || letter == 'B')
+        return put_boundary(t, letter == 'B');
+    const char *words = letter == 'R'   ? "(?>\\r\\n|[\\n-\\r\\x{85}\\x{2028}\\x{2029}])"
+                        : letter == 'N' ? "[^\\n]"
+                        : letter == 'O' ? "(?s:.)"
+                                        : NULL;
+    if (words) {
+        t->at++;
+        t->literal = PLIM_NO_CODE;
+        return plim_pattern_put_text(&t->out, words);
+    }
     uint32_t code;
-    plim_status status = read_escape(t, &code);
+    plim_status status = plim_translator_escape(t, &code);
     if (status)
         return status;
-    return code == NO_CODE ? unsupported(t, "this escape") : put_literal(t, code);
+    return code == PLIM_NO_CODE ? plim_translator_unsupported(t, "this escape")
+                                : put_literal(t, code);
 }
 
 /* (?imx-imx) and (?imx-imx: ; t->at is behind "(?". */
@@ -303,7 +325,7 @@ static plim_status read_flags(translator *t)
     for (; t->at < t->end && *t->at != ':' && *t->at != ')'; t->at++) {
         char flag = *t->at;
         if (n > 8 || !strchr("im-", flag))
-            return unsupported(t, "this kind of group");
+            return plim_translator_unsupported(t, "this kind of group");
         if (flag == '-')
             on = false;
         else if (flag == 'i')
@@ -311,12 +333,15 @@ static plim_status read_flags(translator *t)
         text[n++] = flag == 'm' ? 's' : flag;
     }
     if (t->at == t->end)
-        return malformed(t, "a group without end");
+        return plim_translator_malformed(t, "a group without end");
     if (*t->at == ')' && !first)
-        return unsupported(t, "(?flags) in the middle of a group");
+        return plim_translator_unsupported(t, "(?flags) in the middle of a group");
     text[n++] = *t->at;
-    if (*t->at++ == ':' && ++t->depth > MAX_GROUPS)
-        return unsupported(t, "groups nested this deep");
+    if (*t->at == ':' && t->depth == PLIM_PATTERN_GROUPS)
+        return plim_translator_unsupported(t, "groups nested this deep");
+    t->depth += *t->at == ':';
+    if (*t->at++ == ':')
+        t->group[t->depth] = t->out.used;
     t->ignore_case[t->depth] = ignore_case;
     t->group_start = true;
     return plim_pattern_put(&t->out, text, n);
@@ -330,6 +355,12 @@ static plim_status read_group(translator *t)
     size_t skip = 1;
     if (left < 2 || t->at[1] != '?') {
         text = "(?:"; /* nothing refers to what a group caught */
+    } else if (left > 4 && t->at[2] == '<' && t->at[3] != '=' && t->at[3] != '!') {
+        const char *close = memchr(t->at, '>', left);
+        if (!close)
+            return plim_translator_malformed(t, "a group without the end of its name");
+        text = "(?:";
+        skip = (size_t)(close - t->at) + 1;
     } else {
         for (size_t i = 0; !text && i < sizeof kinds / sizeof *kinds; i++)
             if (left >= strlen(kinds[i]) && memcmp(t->at, kinds[i], strlen(kinds[i])) == 0) {
@@ -341,9 +372,10 @@ static plim_status read_group(translator *t)
         t->at += 2;
         return read_flags(t);
     }
-    if (t->depth == MAX_GROUPS)
-        return unsupported(t, "groups nested this deep");
+    if (t->depth == PLIM_PATTERN_GROUPS)
+        return plim_translator_unsupported(t, "groups nested this deep");
     t->depth++;
+    t->group[t->depth] = t->out.used;
     t->ignore_case[t->depth] = t->ignore_case[t->depth - 1];
     t->at += skip;
     t->group_start = true;
@@ -369,8 +401,12 @@ static plim_status read_interval(translator *t)
     if (low_digits > 5 || high_digits > 5)
         return plim_fail_at(t->err, PLIM_E_LIMIT, t->where,
                             "pattern: a repeat count of over 5 digits");
-    if (p + 1 < t->end && (p[1] == '+' || (p[1] == '?' && !comma)))
-        return unsupported(t, "{n}? or {n,m}+");
+    /* Behind these a + repeats the repeat, and {n}? may be there or not. */
+    const char *again = p + 1 < t->end && p[1] == '+'             ? ")+"
+                        : p + 1 < t->end && p[1] == '?' && !comma ? ")?"
+                                                                  : NULL;
+    if (again && (t->atom == SIZE_MAX || (p + 2 < t->end && strchr("?*+{", p[2]))))
+        return plim_translator_unsupported(t, "this repeat of a repeat");
     plim_status status;
     if ((status = plim_pattern_put_text(&t->out, "{")) ||
         (status = plim_pattern_put(&t->out, low_digits ? low : "0", low_digits ? low_digits : 1)) ||
@@ -379,11 +415,16 @@ static plim_status read_interval(translator *t)
         (status = plim_pattern_put_text(&t->out, "}")))
         return status;
     t->at = p + 1;
+    t->literal = PLIM_NO_CODE;
+    if (again) {
+        t->at++;
+        status = plim_pattern_insert(&t->out, t->atom, "(?:");
+        return status ? status : plim_pattern_put_text(&t->out, again);
+    }
     if (t->at < t->end && *t->at == '?') {
         t->at++;
         status = plim_pattern_put_text(&t->out, "?");
     }
-    t->literal = NO_CODE;
     return status;
 }
 
@@ -393,26 +434,32 @@ static plim_status read_one(translator *t)
     bool group_start = t->group_start;
     if (c != '(')
         t->group_start = false;
+    if (c == '(' || c == '|')
+        t->atom = SIZE_MAX;
+    else if (c == ')')
+        t->atom = t->group[t->depth];
+    else if (!strchr("*+?{", c) || !c)
+        t->atom = t->out.used;
     switch (c) {
     case '\\':
         return read_outer_escape(t);
     case '[':
-        t->literal = NO_CODE;
+        t->literal = PLIM_NO_CODE;
         return read_set(t);
     case '(':
-        t->literal = NO_CODE;
+        t->literal = PLIM_NO_CODE;
         return read_group(t);
     case '{':
-        return group_start ? malformed(t, "nothing to repeat") : read_interval(t);
+        return group_start ? plim_translator_malformed(t, "nothing to repeat") : read_interval(t);
     case ')':
         if (t->depth == 0)
-            return malformed(t, "a ) without its (");
+            return plim_translator_malformed(t, "a ) without its (");
         t->depth--;
         break;
     case '^':
     case '$':
         t->at++;
-        t->literal = NO_CODE;
+        t->literal = PLIM_NO_CODE;
         return plim_pattern_put_text(&t->out, c == '^' ? "(?m:^)" : "(?m:$)");
     case '*':
     case '+':
@@ -421,10 +468,10 @@ static plim_status read_one(translator *t)
     case '|':
         break;
     default:
-        return put_literal(t, read_literal(t));
+        return put_literal(t, plim_translator_literal(t));
     }
     t->at++;
-    t->literal = NO_CODE;
+    t->literal = PLIM_NO_CODE;
     return plim_pattern_put(&t->out, &c, 1);
 }
 
@@ -439,13 +486,14 @@ plim_status plim_regex_translate(char **out, size_t *out_bytes, const plim_alloc
                     .where = where,
                     .err = err,
                     .group_start = true,
-                    .literal = NO_CODE};
+                    .literal = PLIM_NO_CODE,
+                    .atom = SIZE_MAX};
     *out = NULL;
     plim_status status = plim_pattern_put(&t.out, "", 0);
     while (!status && t.at < t.end)
         status = read_one(&t);
     if (!status && t.depth)
-        status = malformed(&t, "a group without end");
+        status = plim_translator_malformed(&t, "a group without end");
     if (status) {
         plim_delete(alloc, t.out.text);
         return status;

@@ -50,8 +50,9 @@ def classes(category):
     word = {c for c in CODES if c not in space and len(whitespace("a" + chr(c))) == 1}
     onig_word = regex_members(r"\w")
     assert regex_members(r"\d") == {c for c in CODES if category[c] == "Nd"}
-    return [(category[c], c in space, c in numeric, c in punctuation, c in word, c in onig_word)
-            for c in range(0x110000)]
+    alphabetic, upper, lower = (regex_members(r"\p{%s}" % name) for name in ("Alpha", "Upper", "Lower"))
+    return [(category[c], c in space, c in numeric, c in punctuation, c in word, c in onig_word, c in alphabetic, c in upper,
+             c in lower) for c in range(0x110000)]
 
 
 def split_bits(kind):
@@ -87,6 +88,10 @@ def scripts():
     return runs
 
 
+NAMED_SCRIPTS = ("Arabic Armenian Bengali Bopomofo Cyrillic Devanagari Ethiopic Georgian Greek Gujarati Gurmukhi Han Hangul Hebrew "
+                 "Hiragana Kannada Katakana Khmer Lao Latin Malayalam Mongolian Myanmar Sinhala Tamil Telugu Thai Tibetan").split()
+
+
 def runs_of(items):
     """[(code, value)] ascending -> [(first, last, value)]"""
     out = []
@@ -118,6 +123,8 @@ def main():
     print("changed categories, not told to PCRE2:", [hex(c) for c in old], file=sys.stderr)
     added = runs_of((c, category[c]) for c in CODES if unicodedata.category(chr(c)) == "Cn" and category[c] != "Cn")
     script = scripts()
+    named = [(first, last, i) for i, name in enumerate(NAMED_SCRIPTS)
+             for first, last, _ in runs_of((c, 0) for c in sorted(regex_members(r"\p{%s}" % name)))]
     print("/* SPDX-License-Identifier: Apache-2.0\n *\n * Over 600 lines because it is a table.  Written by "
           "tools/tokenizer/class_tables.py\n * from tokenizers %s; not to be edited. */" % __version__)
     print("/* clang-format off */")
@@ -136,6 +143,10 @@ def main():
     print("};\n")
     emit("plim_class_run plim_class_added[]", ['{0x%X, 0x%X, "%s"}' % tuple(a) for a in added], 4)
     print(f"const unsigned plim_class_added_count = {len(added)};\n")
+    emit("char *const plim_script_names[]", ['"%s"' % name.lower() for name in NAMED_SCRIPTS], 10)
+    print(f"const unsigned plim_script_name_count = {len(NAMED_SCRIPTS)};\n")
+    emit("plim_script_range plim_script_ranges[]", ["{0x%X, 0x%X, %d}" % n for n in named], 6)
+    print(f"const unsigned plim_script_range_count = {len(named)};\n")
     emit("uint32_t plim_script_runs[]", ["0x%X" % (c << 8 | number) for c, number in script], 10)
     print(f"const unsigned plim_script_run_count = {len(script)};")
 
