@@ -85,6 +85,11 @@ static inline bool has_byte(uint64_t word, uint64_t eight_times)
 
 enum { BYTE_TOKEN = 0x78303C }; /* <0x */
 
+static inline bool is_short(const plim_vocab_entry *entry)
+{
+    return (uint8_t)(entry->tag - 1) <= PLIM_VOCAB_INLINE;
+}
+
 static inline bool begins_like_byte(const plim_vocab_entry *entry)
 {
     uint32_t word;
@@ -99,7 +104,7 @@ static bool put_byte(const gathering *g, const plim_vocab_entry *entry,
 {
     size_t bytes = entry->tag - 1u;
     int byte = g->usual.bytes ? plim_byte_token(entry->text, bytes) : -1;
-    if (byte >= 0x80 || (byte >= 0 && (!next || begins_like_byte(next))))
+    if (byte >= 0x80 || (byte >= 0 && (!next || !is_short(next) || begins_like_byte(next))))
         return false;
     if (byte >= 0)
         *(*to)++ = (char)byte;

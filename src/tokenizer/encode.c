@@ -135,17 +135,62 @@ bool plim_run_forbids(const plim_run *run, uint32_t id)
 
 /* ---- pieces ---- */
 
-/* Counts of bytes into ranges of the caller's text.  HF adds up the bytes that ids stand for, so
- * bytes that were dropped move what follows them. */
-static void settle_spans(plim_run *run, const plim_text *piece, size_t from)
+static plim_tok_span source_of(const plim_text *piece, size_t begin, size_t end)
+{
+    size_t last = piece->bytes - 1;
+    begin = begin < last ? begin : last;
+    end = end > begin + 1 ? end - 1 : begin;
+    return (plim_tok_span){piece->source[begin].begin, piece->source[end < last ? end : last].end};
+}
+
+static unsigned spelled_bytes(char byte)
+{
+    char two[2];
+    return plim_alphabet_encode((unsigned char)byte, two);
+}
+
+/* The byte of a piece that stands at `at` of its spelling in the alphabet. */
+static size_t spelled_index(const plim_text *piece, size_t at)
+{
+    size_t i = 0;
+    for (; i < piece->bytes && at >= spelled_bytes(piece->data[i]); i++)
+        at -= spelled_bytes(piece->data[i]);
+    return i;
+}
+
+/* Bytes that have no token were dropped.  HF adds up what tokens stand for, in the alphabet, so
+ * what follows a dropped byte gets the range of what stands before. */
+static void settle_dropped(plim_run *run, const plim_text *piece, size_t from)
 {
     size_t at = 0;
     for (size_t i = from; i < run->count; i++) {
+        size_t bytes, end = at;
+        const char *text = plim_vocab_text(&run->tok->vocab, (uint32_t)run->ids[i], &bytes);
+        for (size_t k = 0; text && k < bytes; k++)
+            end += spelled_bytes(text[k]);
+        size_t last = spelled_index(piece, end > at ? end - 1 : at);
+        run->spans[i] = source_of(piece, spelled_index(piece, at), last + 1);
+        at = end;
+    }
+}
+
+/* Counts of bytes into ranges of the caller's text. */
+static void settle_spans(plim_run *run, const plim_text *piece, size_t from)
+{
+    size_t at = 0, total = 0;
+    for (size_t i = from; i < run->count; i++)
+        total += run->spans[i].end;
+    if (total != piece->bytes && run->tok->byte_pieces) {
+        settle_dropped(run, piece, from);
+        return;
+    }
+    for (size_t i = from; i < run->count; i++) {
+        if (run->spans[i].end == PLIM_RUN_SAME && i > from) {
+            run->spans[i] = run->spans[i - 1];
+            continue;
+        }
         size_t end = at + run->spans[i].end;
-        end = end < piece->bytes ? end : piece->bytes;
-        size_t first = at < piece->bytes ? at : piece->bytes - 1;
-        run->spans[i] = (plim_tok_span){piece->source[first].begin,
-                                        piece->source[end > first ? end - 1 : first].end};
+        run->spans[i] = source_of(piece, at, end);
         at = end;
     }
 }
@@ -246,6 +291,8 @@ plim_status plim_tok_encode(plim_tok_scratch *run, const char *text, size_t byte
     run->tracked = request->offsets || request->literal_count;
     run->literal = request->literal;
     run->literal_count = request->literal_count;
+    run->text = text;
+    run->text_bytes = bytes;
     run->count = 0;
     *out = (plim_tok_encoding){0};
     plim_text valid;
