@@ -42,7 +42,10 @@ static plim_status get_behavior(const loading *l, bool required, behavior *out)
                                         "MergedWithNext"};
     const char *text = NULL;
     size_t bytes;
+    const plim_node *node;
     plim_status status = plim_part_text(&l->part, "behavior", required, &text, &bytes, l->err);
+    if (!status)
+        status = plim_part_get(&l->part, "behavior", &node, l->err);
     if (status || !text)
         return status;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -50,7 +53,7 @@ static plim_status get_behavior(const loading *l, bool required, behavior *out)
             *out = (behavior)i;
             return PLIM_OK;
         }
-    return plim_part_fail(&l->part, l->part.node, l->err, PLIM_E_FORMAT,
+    return plim_part_fail(&l->part, node, l->err, PLIM_E_FORMAT,
                           "behavior must be Removed, Isolated, Contiguous, MergedWithPrevious or "
                           "MergedWithNext");
 }
@@ -173,14 +176,17 @@ static plim_status load_bert(loading *l)
     return add_classes(l, rules, 2, PLIM_KIND_RUN, KEEP_MATCHES);
 }
 
-/* A member that is one character; `fallback` NULL: it must be there. */
+/* A member that is one character. */
 static plim_status get_character(loading *l, const char *key, const char **text, size_t *bytes)
 {
-    plim_status status = plim_part_text(&l->part, key, true, text, bytes, l->err);
+    const plim_node *node;
     uint32_t code;
+    plim_status status = plim_part_text(&l->part, key, true, text, bytes, l->err);
+    if (!status)
+        status = plim_part_get(&l->part, key, &node, l->err);
     if (!status && (!*bytes || plim_char_at(*text, &code) != *bytes))
-        return plim_part_fail(&l->part, l->part.node, l->err, PLIM_E_FORMAT,
-                              "%s: %s must be one character", l->part.what, key);
+        return plim_part_fail(&l->part, node, l->err, PLIM_E_FORMAT, "%s: %s must be one character",
+                              l->part.what, key);
     return status;
 }
 
@@ -262,13 +268,16 @@ static plim_status load_type(loading *l)
 {
     const char *type = "";
     size_t bytes;
+    const plim_node *node;
     plim_status status = plim_part_text(&l->part, "type", true, &type, &bytes, l->err);
+    if (!status)
+        status = plim_part_get(&l->part, "type", &node, l->err);
     if (status)
         return status;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(types[i].type, type))
             return types[i].load(l);
-    return plim_part_fail(&l->part, l->part.node, l->err, PLIM_E_UNSUP,
+    return plim_part_fail(&l->part, node, l->err, PLIM_E_UNSUP,
                           "%s type \"%.64s\" is not supported", l->part.what, type);
 }
 

@@ -197,10 +197,8 @@ static const bad_json bad_files[] = {
     {"normalizer-number", WITH_BYTES("\"normalizer\":@1"), PLIM_E_FORMAT, "normalizer"},
     {"normalizer-no-type", WITH_BYTES("\"normalizer\":@{}"), PLIM_E_FORMAT, "type"},
     /* pre-tokenizer */
-    {"pre-metaspace", PRE("{\"type\":@\"Metaspace\"}"), PLIM_E_UNSUP,
-     "pre_tokenizer type \"Metaspace\""},
-    {"pre-whitespace", PRE(BYTE_STEP ",{\"type\":@\"Whitespace\"}"), PLIM_E_UNSUP, "Whitespace"},
-    {"pre-two-byte-levels", PRE(BYTE_STEP ",@" BYTE_STEP), PLIM_E_UNSUP, "two ByteLevel"},
+    {"pre-words", PRE("{\"type\":@\"Words\"}"), PLIM_E_UNSUP, "pre_tokenizer type \"Words\""},
+    {"pre-last", PRE(BYTE_STEP ",{\"type\":@\"Delimiter\"}"), PLIM_E_UNSUP, "Delimiter"},
     {"pre-no-list", PART("\"pre_tokenizer\":@{\"type\":\"Sequence\"}"), PLIM_E_FORMAT,
      "pretokenizers"},
     {"pre-no-prefix", PART("\"pre_tokenizer\":@{\"type\":\"ByteLevel\"}"), PLIM_E_FORMAT,
@@ -213,9 +211,12 @@ static const bad_json bad_files[] = {
      "behavior"},
     {"split-no-pattern", PRE("@{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false}"),
      PLIM_E_FORMAT, "pattern"},
-    {"split-pattern-kind", PRE("{\"type\":\"Split\",\"pattern\":{\"Glob\":@\"a\"}}"), PLIM_E_FORMAT,
-     "pattern"},
-    {"split-flag", PRE("{\"type\":\"Split\",\"invert\":@\"no\"}"), PLIM_E_FORMAT, "invert"},
+    {"split-pattern-kind",
+     PRE("{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,\"pattern\":@{\"Glob\":"
+         "\"a\"}}"),
+     PLIM_E_FORMAT, "pattern"},
+    {"split-flag", PRE("{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":@\"no\"}"),
+     PLIM_E_FORMAT, "invert"},
     /* decoder */
     {"decoder-metaspace", WITH_BYTES("\"decoder\":{\"type\":@\"Metaspace\"}"), PLIM_E_UNSUP,
      "decoder type \"Metaspace\""},
@@ -252,16 +253,24 @@ static const bad_json bad_files[] = {
      WITH_BYTES("\"post_processor\":@{\"type\":\"BertProcessing\",\"cls\":[\"a\",0]}"),
      PLIM_E_FORMAT, "BertProcessing"},
     /* patterns: what PCRE2 would read otherwise is refused, by name and place */
-    {"pattern-boundary", SPLIT("@\"\\\\bx\""), PLIM_E_UNSUP, "escape"},
-    {"pattern-named-group", SPLIT("@\"(?<n>a)\""), PLIM_E_UNSUP, "group"},
+    {"pattern-boundary", SPLIT("@\"\\\\Gx\""), PLIM_E_UNSUP, "escape"},
+    {"pattern-absent", SPLIT("@\"(?~a)\""), PLIM_E_UNSUP, "group"},
+    {"pattern-group-name", SPLIT("@\"(?<n a)\""), PLIM_E_FORMAT, "name"},
     {"pattern-extended", SPLIT("@\"(?x)a b\""), PLIM_E_UNSUP, "group"},
     {"pattern-backreference", SPLIT("@\"(a)\\\\1\""), PLIM_E_UNSUP, "escape"},
-    {"pattern-possessive-interval", SPLIT("@\"a{1,2}+\""), PLIM_E_UNSUP, "{n,m}+"},
-    {"pattern-intersection", SPLIT("@\"[a-z&&[^x]]\""), PLIM_E_UNSUP, "intersection"},
-    {"pattern-posix", SPLIT("@\"[[:alpha:]]\""), PLIM_E_UNSUP, "set"},
-    {"pattern-script", SPLIT("@\"\\\\p{Greek}\""), PLIM_E_UNSUP, "NAME"},
-    {"pattern-unassigned", SPLIT("@\"\\\\p{Cn}\""), PLIM_E_UNSUP, "NAME"},
-    {"pattern-negated-in-set", SPLIT("@\"[\\\\P{L}a]\""), PLIM_E_UNSUP, "negated property"},
+    {"pattern-repeats", SPLIT("@\"a{1,2}++\""), PLIM_E_UNSUP, "repeat"},
+    {"pattern-empty-side", SPLIT("@\"[a-z&&]\""), PLIM_E_UNSUP, "empty side"},
+    {"pattern-posix", SPLIT("@\"[[:vowel:]]\""), PLIM_E_UNSUP, "name"},
+    {"pattern-posix-end", SPLIT("@\"[[:alpha]]\""), PLIM_E_FORMAT, ":]"},
+    {"pattern-script", SPLIT("@\"\\\\p{Klingon}\""), PLIM_E_UNSUP, "NAME"},
+    {"pattern-script-in-set", SPLIT("@\"[a\\\\p{Klingon}]\""), PLIM_E_UNSUP, "NAME"},
+    {"pattern-script-fold", SPLIT("@\"(?i:\\\\p{Han})\""), PLIM_E_UNSUP, "(?i)"},
+    {"pattern-set-fold", SPLIT("@\"(?i:[\\\\P{L}a])\""), PLIM_E_UNSUP, "(?i)"},
+    {"pattern-word", SPLIT("@\"\\\\p{Word}\""), PLIM_E_UNSUP, "Word"},
+    {"pattern-deep-sets", SPLIT("@\"[^[^[^[^[^[^[^[^[^a]]]]]]]]]\""), PLIM_E_UNSUP, "deep"},
+    {"pattern-hard-range", SPLIT("@\"[^[^a]z-a]\""), PLIM_E_FORMAT, "range"},
+    {"pattern-hard-end", SPLIT("@\"[^[^a]\""), PLIM_E_FORMAT, "end"},
+    {"pattern-hard-class-end", SPLIT("@\"[\\\\Wa-\\\\w]\""), PLIM_E_UNSUP, "end of a range"},
     {"pattern-fold", SPLIT("@\"(?i:ss)\""), PLIM_E_UNSUP, "fold"},
     {"pattern-fold-case", SPLIT("@\"(?i:\\\\p{Lu})\""), PLIM_E_UNSUP, "case"},
     {"pattern-flags-inside", SPLIT("@\"a(?i)b\""), PLIM_E_UNSUP, "middle"},
@@ -330,12 +339,12 @@ static void test_limits(void **state)
         "pattern",
         HEAD "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,"
              "\"pattern\":{\"Regex\":\"",
-        "a", 70000, "\"}}}", PLIM_E_LIMIT, "70000");
+        "a", 70000, "\"}}," MODEL "}", PLIM_E_LIMIT, "70000");
     expect_repeated(
         "groups",
         HEAD "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,"
              "\"pattern\":{\"Regex\":\"",
-        "(", 500, "\"}}}", PLIM_E_UNSUP, "nested");
+        "(", 500, "\"}}," MODEL "}", PLIM_E_UNSUP, "nested");
 }
 
 static void encode_and_check(const char *text, const int32_t *want, size_t want_count)

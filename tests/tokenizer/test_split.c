@@ -378,13 +378,13 @@ static void expect_refused(const char *text, plim_status want, const char *messa
 static void test_refused(void **state)
 {
     (void)state;
-    expect_refused("{\"type\":\"Words\"}", PLIM_E_UNSUP, "\"Words\"", 0);
-    expect_refused("{\"type\":\"Delimiter\",\"delimiter\":\"-\"}", PLIM_E_UNSUP, "Delimiter", 0);
+    expect_refused("{\"type\":\"Words\"}", PLIM_E_UNSUP, "\"Words\"", 8);
+    expect_refused("{\"type\":\"Delimiter\",\"delimiter\":\"-\"}", PLIM_E_UNSUP, "Delimiter", 8);
     expect_refused("{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"--\"}", PLIM_E_FORMAT,
-                   "one character", 0);
+                   "one character", 41);
     expect_refused("{\"type\":\"CharDelimiterSplit\"}", PLIM_E_FORMAT, "delimiter", 0);
     expect_refused("{\"type\":\"Metaspace\",\"replacement\":\"\"}", PLIM_E_FORMAT, "one character",
-                   0);
+                   34);
     expect_refused(
         "{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"sometimes\"}",
         PLIM_E_UNSUP, "sometimes", 55);
@@ -393,7 +393,7 @@ static void test_refused(void **state)
     expect_refused("{\"type\":\"FixedLength\",\"length\":0}", PLIM_E_FORMAT, "length", 0);
     expect_refused("{\"type\":\"FixedLength\",\"length\":99999999999}", PLIM_E_LIMIT, "length", 31);
     expect_refused("{\"type\":\"Punctuation\",\"behavior\":\"isolated\"}", PLIM_E_FORMAT,
-                   "behavior", 0);
+                   "behavior", 33);
     expect_refused("{\"type\":\"Digits\"}", PLIM_E_FORMAT, "individual_digits", 0);
     expect_refused("{\"type\":\"ByteLevel\"}", PLIM_E_FORMAT, "add_prefix_space", 0);
     expect_refused("{\"type\":\"Sequence\"}", PLIM_E_FORMAT, "pretokenizers", 0);
