@@ -364,13 +364,18 @@ static bool is_space(const char *text, size_t bytes, bool raw, size_t *length)
            code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
 }
 
-/* Characters of a token that are spaces, at its begin and at its end. */
-static void count_spaces(const plim_tok *tok, uint32_t id, size_t *leading, size_t *trailing)
+/* Characters of a token that are spaces, at its begin and at its end.  An added token is what
+ * stands in the text, with the spaces it took. */
+static void count_spaces(const plim_run *run, uint32_t id, const plim_tok_span *span,
+                         size_t *leading, size_t *trailing)
 {
-    const plim_added_token *token = plim_added_by_id(&tok->added, id);
-    size_t bytes = token ? token->bytes : 0, length;
-    const char *text = token ? token->text : plim_vocab_text(&tok->vocab, id, &bytes);
-    bool raw = !token && text && plim_vocab_is_raw(&tok->vocab, id), only = true;
+    const plim_vocab *vocab = &run->tok->vocab;
+    bool added = plim_added_by_id(&run->tok->added, id) != NULL, only = true;
+    size_t bytes = span->end - span->begin, length;
+    const char *text = run->text + span->begin;
+    if (!added)
+        text = plim_vocab_text(vocab, id, &bytes);
+    bool raw = !added && text && plim_vocab_is_raw(vocab, id);
     *leading = *trailing = 0;
     for (size_t i = 0; text && i < bytes; i += length ? length : 1) {
         bool space = is_space(text + i, bytes - i, raw, &length);
@@ -397,7 +402,7 @@ static void trim_span(const plim_run *run, uint32_t id, uint8_t how, bool first,
                       plim_tok_span *span)
 {
     size_t leading, trailing, characters = 0, skip = 0, begin = span->begin, end = span->end;
-    count_spaces(run->tok, id, &leading, &trailing);
+    count_spaces(run, id, span, &leading, &trailing);
     if (!leading && !trailing)
         return;
     if (leading && (first || begin == 0) && how & TRIM_PREFIX)

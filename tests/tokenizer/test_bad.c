@@ -107,8 +107,11 @@ static int64_t unmark(const char *text, char *out, size_t cap)
 #define BPE(fields)                                                                                \
     HEAD BYTES ",\"model\":{" fields ",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a "      \
                "b\"]}}"
-#define PART(part)       HEAD part "," MODEL "}"
-#define WITH_BYTES(part) HEAD part "," BYTES "," MODEL "}"
+#define UNIGRAM(fields, pieces)                                                                    \
+    HEAD "\"model\":@{\"type\":\"Unigram\"," fields ",\"vocab\":[" pieces "]}}"
+#define UNIGRAM_AT(fields) HEAD "\"model\":{\"type\":\"Unigram\"," fields "}}"
+#define PART(part)         HEAD part "," MODEL "}"
+#define WITH_BYTES(part)   HEAD part "," BYTES "," MODEL "}"
 
 #define PRE(list) PART("\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" list "]}")
 
@@ -161,18 +164,46 @@ static const bad_json bad_files[] = {
     {"merge-mixed", MERGES("\"a b\",@[\"a\",\"b\"]"), PLIM_E_FORMAT, "not both"},
     /* model */
     {"unknown-model-type", BPE("\"type\":@\"Foo\""), PLIM_E_UNSUP, "\"Foo\""},
-    {"model-unigram", BPE("\"type\":@\"Unigram\""), PLIM_E_UNSUP, "Unigram"},
-    {"model-wordpiece", BPE("\"type\":@\"WordPiece\""), PLIM_E_UNSUP, "WordPiece"},
-    {"model-scores", HEAD BYTES ",\"model\":{\"vocab\":@[[\"a\",-1.0]]}}", PLIM_E_UNSUP, "scores"},
+    {"model-unigram", HEAD "\"model\":{\"type\":\"Unigram\",\"vocab\":@{\"a\":0}}}", PLIM_E_FORMAT,
+     "scores"},
+    {"model-scores", HEAD "\"model\":{\"type\":\"BPE\",\"vocab\":@[[\"a\",-1.0]]}}", PLIM_E_FORMAT,
+     "object"},
+    {"model-scores-late", HEAD "\"model\":@{\"vocab\":[[\"a\",-1.0]],\"type\":\"BPE\"}}",
+     PLIM_E_FORMAT, "BPE"},
+    {"model-no-kind", HEAD "\"model\":@{\"vocab\":{\"a\":0}}}", PLIM_E_FORMAT, "no type"},
+    {"model-nothing", HEAD "\"model\":@{}}", PLIM_E_FORMAT, "no vocab"},
+    {"model-vocab-twice",
+     HEAD "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"a\",\"vocab\":{\"a\":0},"
+          "\"vocab\":@{}}}",
+     PLIM_E_FORMAT, "twice"},
+    {"unigram-empty", UNIGRAM("\"unk_id\":0", ""), PLIM_E_FORMAT, "0 pieces"},
+    {"unigram-unk", UNIGRAM("\"unk_id\":2", "[\"a\",-1],[\"b\",-1]"), PLIM_E_FORMAT, "2 pieces"},
+    {"unigram-unk-negative", UNIGRAM_AT("\"unk_id\":@-1"), PLIM_E_FORMAT, "unk_id"},
+    {"unigram-unk-text", UNIGRAM_AT("\"unk_id\":@\"a\""), PLIM_E_FORMAT, "unk_id"},
+    {"unigram-three", UNIGRAM_AT("\"vocab\":[[\"a\",-1,@2]]"), PLIM_E_FORMAT, "end of a piece"},
+    {"unigram-no-score", UNIGRAM_AT("\"vocab\":[[\"a\"@]]"), PLIM_E_FORMAT, "score"},
+    {"unigram-huge-score", UNIGRAM_AT("\"vocab\":[[\"a\",@1e999]]"), PLIM_E_FORMAT, "score"},
+    {"unigram-piece", UNIGRAM_AT("\"vocab\":[[@7,1]]"), PLIM_E_FORMAT, "a piece"},
+    {"unigram-no-pair", UNIGRAM_AT("\"vocab\":[@\"a\"]"), PLIM_E_FORMAT, "a piece"},
+    {"unigram-no-vocab", HEAD "\"model\":@{\"type\":\"Unigram\"}}", PLIM_E_FORMAT, "no vocab"},
+    {"wordpiece-no-max",
+     HEAD "\"model\":@{\"type\":\"WordPiece\",\"unk_token\":\"a\","
+          "\"continuing_subword_prefix\":\"##\",\"vocab\":{\"a\":0}}}",
+     PLIM_E_FORMAT, "max_input_chars_per_word"},
+    {"wordpiece-no-prefix",
+     HEAD "\"model\":@{\"type\":\"WordPiece\",\"unk_token\":\"a\",\"vocab\":{\"a\":0}}}",
+     PLIM_E_FORMAT, "continuing_subword_prefix"},
+    {"wordpiece-max", HEAD "\"model\":{\"max_input_chars_per_word\":@-3}}", PLIM_E_FORMAT,
+     "max_input_chars_per_word"},
+    {"wordlevel-no-unk", HEAD "\"model\":@{\"type\":\"WordLevel\",\"vocab\":{\"a\":0}}}",
+     PLIM_E_FORMAT, "unk_token"},
+    {"model-prefix", BPE("\"continuing_subword_prefix\":@7"), PLIM_E_FORMAT,
+     "continuing_subword_prefix"},
+    {"model-suffix", BPE("\"end_of_word_suffix\":@true"), PLIM_E_FORMAT, "end_of_word_suffix"},
+    {"model-dropout-2", BPE("\"dropout\":@2"), PLIM_E_FORMAT, "dropout"},
     {"model-type-number", BPE("\"type\":@7"), PLIM_E_FORMAT, "type"},
     {"model-dropout", BPE("\"dropout\":@0.1"), PLIM_E_UNSUP, "dropout"},
-    {"model-prefix", BPE("\"continuing_subword_prefix\":@\"##\""), PLIM_E_UNSUP,
-     "continuing_subword_prefix"},
-    {"model-suffix", BPE("\"end_of_word_suffix\":@\"</w>\""), PLIM_E_UNSUP, "end_of_word_suffix"},
-    {"model-byte-fallback", BPE("\"byte_fallback\":true"), PLIM_E_UNSUP, "byte_fallback"},
     {"model-flag", BPE("\"ignore_merges\":@1"), PLIM_E_FORMAT, "ignore_merges"},
-    {"model-unk", BPE("\"unk_token\":\"<unk>\""), PLIM_E_FORMAT, "<unk>"},
-    {"no-byte-level", PART("\"pre_tokenizer\":null"), PLIM_E_UNSUP, "ByteLevel"},
     /* added tokens */
     {"added-id-huge", WITH_BYTES("\"added_tokens\":[" ADDED("@4294967296", "\"x\"") "]"),
      PLIM_E_FORMAT, "id"},
@@ -218,16 +249,13 @@ static const bad_json bad_files[] = {
     {"split-flag", PRE("{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":@\"no\"}"),
      PLIM_E_FORMAT, "invert"},
     /* decoder */
-    {"decoder-metaspace", WITH_BYTES("\"decoder\":{\"type\":@\"Metaspace\"}"), PLIM_E_UNSUP,
-     "decoder type \"Metaspace\""},
+    {"decoder-metaspace", WITH_BYTES("\"decoder\":@{\"type\":\"Metaspace\"}"), PLIM_E_FORMAT,
+     "replacement"},
     {"decoder-empty-pattern",
      WITH_BYTES(
-         "\"decoder\":{\"type\":@\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"x\"}"),
-     PLIM_E_UNSUP, "Replace"},
-    {"decoder-fuse-first",
-     WITH_BYTES("\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},@{\"type\":"
-                "\"ByteLevel\"}]}"),
-     PLIM_E_UNSUP, "Fuse"},
+         "\"decoder\":{\"type\":\"Replace\",\"pattern\":{\"String\":@\"\"},\"content\":\"x\"}"),
+     PLIM_E_FORMAT, "empty pattern"},
+    {"decoder-type", WITH_BYTES("\"decoder\":{\"type\":@\"Foo\"}"), PLIM_E_UNSUP, "\"Foo\""},
     /* post-processor */
     {"post-type", WITH_BYTES("\"post_processor\":{\"type\":@\"Foo\"}"), PLIM_E_UNSUP,
      "post_processor type \"Foo\""},
@@ -241,17 +269,19 @@ static const bad_json bad_files[] = {
      PLIM_E_FORMAT, NULL},
     {"template-unknown", TEMPLATE("@{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}", ""),
      PLIM_E_FORMAT, "\"x\""},
-    {"template-b", TEMPLATE("{\"Sequence\":{\"id\":\"B\",\"type_id\":0@}}", ""), PLIM_E_FORMAT,
+    {"template-b", TEMPLATE("@{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}", ""), PLIM_E_FORMAT,
      "sequence A"},
-    {"template-twice",
-     WITH_BYTES(
-         "\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\","
-         "\"cls\":[\"a\",0],"
-         "\"sep\":[\"b\",1]},@{\"type\":\"BertProcessing\",\"cls\":[\"a\",0],\"sep\":[\"b\",1]}]}"),
-     PLIM_E_UNSUP, "two post_processors"},
+    {"template-piece", TEMPLATE("@{\"Foo\":{\"id\":\"A\"}}", ""), PLIM_E_FORMAT, "Sequence"},
+    {"template-behind-three",
+     WITH_BYTES("\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":"
+                "\"TemplateProcessing\",\"single\":[" SEQUENCE_A "," SEQUENCE_A "," SEQUENCE_A
+                "]},@{\"type\":\"TemplateProcessing\",\"single\":[]}]}"),
+     PLIM_E_UNSUP, "3 parts"},
     {"post-lacks",
      WITH_BYTES("\"post_processor\":@{\"type\":\"BertProcessing\",\"cls\":[\"a\",0]}"),
-     PLIM_E_FORMAT, "BertProcessing"},
+     PLIM_E_FORMAT, "no sep"},
+    {"post-token", WITH_BYTES("\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":@[\"a\"]}"),
+     PLIM_E_FORMAT, "cls"},
     /* patterns: what PCRE2 would read otherwise is refused, by name and place */
     {"pattern-boundary", SPLIT("@\"\\\\Gx\""), PLIM_E_UNSUP, "escape"},
     {"pattern-absent", SPLIT("@\"(?~a)\""), PLIM_E_UNSUP, "group"},
@@ -334,7 +364,7 @@ static void test_limits(void **state)
                     PLIM_E_LIMIT, "5000");
     expect_repeated("template",
                     HEAD "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[",
-                    SEQUENCE_A ",", 5000, SEQUENCE_A "]}}", PLIM_E_LIMIT, "template");
+                    SEQUENCE_A ",", 5000, SEQUENCE_A "]}," MODEL "}", PLIM_E_LIMIT, "template");
     expect_repeated(
         "pattern",
         HEAD "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,"
