@@ -54,6 +54,8 @@ typedef struct plim_vocab_entry {
 #define PLIM_VOCAB_ADDED    0x80 /* an added token, see added.c */
 #define PLIM_VOCAB_FLAGS    (PLIM_VOCAB_VERBATIM | PLIM_VOCAB_ADDED)
 
+#define PLIM_VOCAB_LATE 16
+
 typedef struct plim_vocab {
     const plim_alloc *alloc;
     plim_vocab_entry *entries; /* by id */
@@ -68,6 +70,11 @@ typedef struct plim_vocab {
     uint32_t slot_count;
     uint32_t count; /* distinct strings */
     size_t longest; /* bytes of the longest string */
+    struct {        /* of plim_vocab_add_later: ids that are not in the index yet */
+        uint64_t hash;
+        uint32_t id;
+    } late[PLIM_VOCAB_LATE];
+    unsigned late_first, late_count;
     bool duplicate_ids;
     bool raw; /* strings are bytes, out of the byte-level alphabet, unless they are VERBATIM */
 } plim_vocab;
@@ -80,6 +87,11 @@ plim_status plim_vocab_expect(plim_vocab *vocab, uint64_t count, plim_error *err
  */
 plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
                            plim_error *err);
+/* The same for many in a row, which can't be found before plim_vocab_settle: the index is written
+ * when its cache line has come. */
+plim_status plim_vocab_add_later(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
+                                 plim_error *err);
+void plim_vocab_settle(plim_vocab *vocab);
 /* A string that is looked up with others. */
 typedef struct plim_vocab_query {
     const char *text;
@@ -98,9 +110,20 @@ static inline bool plim_vocab_is_raw(const plim_vocab *vocab, uint32_t id)
 {
     return vocab->raw && !(vocab->entries[id].tag & PLIM_VOCAB_VERBATIM);
 }
-/* Shrink to what is used.  raw: turn strings of the byte-level alphabet into bytes.  Without
- * keep_index the string index goes; with it and raw it finds bytes. */
-plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, bool keep_index, plim_error *err);
+/* Which strings can still be found after loading. */
+typedef enum plim_vocab_index {
+    PLIM_INDEX_NONE,
+    PLIM_INDEX_CHARACTERS, /* those of one character */
+    PLIM_INDEX_ALL
+} plim_vocab_index;
+/* Shrink to what is used.  raw: turn strings of the byte-level alphabet into bytes, which are then
+ * what is found. */
+plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, plim_vocab_index index, plim_error *err);
+
+/* plim_grow for arrays of megabytes: in steps of `step` elements, so that no more is touched than
+ * is needed (new memory is zeroed). */
+plim_status plim_grow_steps(const plim_alloc *alloc, void *array, size_t *cap, size_t need,
+                            size_t size, size_t step, plim_error *err);
 
 /* ---- merges.c: pairs of ids and what they become ---- */
 

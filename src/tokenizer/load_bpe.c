@@ -42,16 +42,18 @@ plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_er
                                   plim_json_event_name(event));
         uint64_t id;
         if ((status = plim_json_u64(json, "the id of a token", PLIM_TOK_MAX_ID, &id, err)) ||
-            (status = plim_vocab_add(&loader->tok->vocab, loader->key, bytes, (uint32_t)id, err)))
+            (status =
+                 plim_vocab_add_later(&loader->tok->vocab, loader->key, bytes, (uint32_t)id, err)))
             return status;
     }
+    plim_vocab_settle(&loader->tok->vocab);
     loader->have_vocab = true;
     return PLIM_OK;
 }
 
 /* ---- merges ---- */
 
-enum { BATCH = 64 };
+enum { BATCH = 64, RULE_STEP = 1 << 15 };
 
 /* Merges whose strings are looked up together. */
 struct plim_merge_batch {
@@ -71,24 +73,41 @@ static plim_status missing(plim_loader *loader, const plim_vocab_query *query, i
                             query->bytes > 64 ? 64 : (int)query->bytes, query->text);
 }
 
-static plim_status resolve_batch(plim_loader *loader, plim_error *err)
+/* Do merges i - 1 and i make the same? */
+static bool makes_same(const struct plim_merge_batch *b, size_t i)
+{
+    const plim_vocab_query *before = &b->queries[3 * i - 1], *q = &b->queries[3 * i + 2];
+    return q->bytes == before->bytes && memcmp(q->text, before->text, q->bytes) == 0;
+}
+
+/* The strings of a batch.  What a merge makes is in most files the token behind that of the merge
+ * before, or the same. */
+static void ask_batch(plim_loader *loader)
 {
     struct plim_merge_batch *b = loader->batch;
     plim_vocab_query *q = b->queries;
     for (size_t i = 0; i < b->count; i++, q += 3) {
         const char *text = b->text + b->at[i];
-        q[0] = (plim_vocab_query){.text = text, .bytes = b->left[i], .id = PLIM_TOK_NONE};
-        q[1] = (plim_vocab_query){
-            .text = text + b->left[i], .bytes = b->right[i], .id = PLIM_TOK_NONE};
-        /* in most files the token behind that of the merge before */
-        q[2] = (plim_vocab_query){.text = text, .bytes = b->merged[i], .id = ++loader->guess};
-        if (b->merged[i] != b->left[i] + b->right[i]) /* spelled once more, see plim_load_merge */
-            q[2].text = text + b->left[i] + b->right[i];
+        size_t left = b->left[i], right = b->right[i];
+        q[0] = (plim_vocab_query){.text = text, .bytes = left, .id = PLIM_TOK_NONE};
+        q[1] = (plim_vocab_query){.text = text + left, .bytes = right, .id = PLIM_TOK_NONE};
+        q[2] = (plim_vocab_query){.text = text, .bytes = b->merged[i]};
+        if (b->merged[i] != left + right) /* spelled once more, see plim_load_merge */
+            q[2].text = text + left + right;
+        loader->guess += i == 0 || !makes_same(b, i);
+        q[2].id = loader->guess;
     }
     plim_vocab_find_many(&loader->tok->vocab, b->queries, 3 * b->count);
-    plim_status status = plim_grow(loader->tok->alloc, &loader->rules, &loader->rule_cap,
-                                   loader->rule_count + b->count, sizeof *loader->rules, err);
-    q = b->queries;
+}
+
+static plim_status resolve_batch(plim_loader *loader, plim_error *err)
+{
+    struct plim_merge_batch *b = loader->batch;
+    const plim_vocab_query *q = b->queries;
+    ask_batch(loader);
+    plim_status status =
+        plim_grow_steps(loader->tok->alloc, &loader->rules, &loader->rule_cap,
+                        loader->rule_count + b->count, sizeof *loader->rules, RULE_STEP, err);
     for (size_t i = 0; !status && i < b->count; i++, q += 3) {
         for (int k = 0; k < 3; k++)
             if (q[k].id == PLIM_TOK_NONE)
@@ -309,6 +328,23 @@ static uint32_t last_code(const char *text, size_t bytes)
     return first_code(text + start, bytes - start);
 }
 
+static void pair_of(const plim_merges *merges, uint32_t slot, uint32_t *left, uint32_t *right)
+{
+    uint64_t pair = merges->slots[slot] >> merges->order_bits;
+    *left = (uint32_t)(pair >> merges->id_bits);
+    *right = (uint32_t)(pair & (((uint64_t)1 << merges->id_bits) - 1));
+}
+
+static void prefetch_pair(const plim_tok *tok, uint32_t slot)
+{
+    uint32_t left, right;
+    if (slot >= tok->bpe.merges.slot_count || tok->bpe.merges.slots[slot] == UINT64_MAX)
+        return;
+    pair_of(&tok->bpe.merges, slot, &left, &right);
+    __builtin_prefetch(&tok->vocab.entries[left]);
+    __builtin_prefetch(&tok->vocab.entries[right]);
+}
+
 /* Every neighbourhood inside a token is where some merge joined its two sides, so the pairs (last
  * character of the left, first of the right) of all merges are all of them.  Symbols that are not
  * spelled as the text they stand for (<0x0A>, unk, affixes) would not be seen: no cuts then. */
@@ -325,9 +361,9 @@ static plim_status settle_cuts(plim_tok *tok, plim_error *err)
     if (!bpe->joined)
         return plim_tok_nomem(err);
     for (uint32_t i = 0; i < bpe->merges.slot_count; i++) {
-        uint64_t pair = bpe->merges.slots[i] >> bpe->merges.order_bits;
-        uint32_t left_id = (uint32_t)(pair >> bpe->merges.id_bits),
-                 right_id = (uint32_t)(pair & (((uint64_t)1 << bpe->merges.id_bits) - 1));
+        uint32_t left_id, right_id;
+        prefetch_pair(tok, i + 8);
+        pair_of(&bpe->merges, i, &left_id, &right_id);
         size_t left_bytes, right_bytes;
         if (bpe->merges.slots[i] == UINT64_MAX)
             continue;

@@ -117,7 +117,7 @@ plim_status plim_merges_build(plim_merges *merges, const plim_alloc *alloc, plim
         return plim_fail(err, PLIM_E_LIMIT, "%u merges of %u tokens, at most %u", count, size,
                          1u << merges->order_bits);
     plim_status status =
-        plim_grow(alloc, rules, cap, merges->slot_count, sizeof *merges->slots, err);
+        plim_grow_steps(alloc, rules, cap, merges->slot_count, sizeof *merges->slots, 1, err);
     if (status)
         return status;
     uint64_t *settled = plim_new(alloc, merges->slot_count / 64 + 1, sizeof *settled, err);

@@ -16,11 +16,16 @@ static plim_status override_prefix_space(plim_tok *tok, const plim_tok_config *c
                                               err);
 }
 
-/* Does encoding look strings up? */
-static bool keeps_index(const plim_tok *tok)
+/* The strings that encoding looks up. */
+static plim_vocab_index looked_up(const plim_tok *tok)
 {
-    return tok->model == PLIM_MODEL_WORDPIECE || tok->model == PLIM_MODEL_WORDLEVEL ||
-           (tok->model == PLIM_MODEL_BPE && (tok->bpe.ignore_merges || !tok->byte_pieces));
+    const plim_bpe *bpe = &tok->bpe;
+    if (tok->model == PLIM_MODEL_UNIGRAM)
+        return PLIM_INDEX_NONE;
+    if (tok->model != PLIM_MODEL_BPE || bpe->ignore_merges || bpe->prefix_bytes ||
+        bpe->suffix_bytes)
+        return PLIM_INDEX_ALL;
+    return tok->byte_pieces ? PLIM_INDEX_NONE : PLIM_INDEX_CHARACTERS;
 }
 
 static plim_status load_directory(plim_tok *tok, const char *directory, const plim_log *log,
@@ -47,7 +52,7 @@ static plim_status load_directory(plim_tok *tok, const char *directory, const pl
     if (!status)
         status = plim_added_finish(tok, where, err);
     if (!status)
-        status = plim_vocab_finish(&tok->vocab, tok->byte_pieces, keeps_index(tok), err);
+        status = plim_vocab_finish(&tok->vocab, tok->byte_pieces, looked_up(tok), err);
     return status;
 }
 

@@ -10,7 +10,12 @@
 
 static_assert(sizeof(plim_vocab_entry) == 16, "a string is compared as two words");
 
-enum { REFERENCE_BITS = 22, ALIAS = 1 << (REFERENCE_BITS - 1) };
+enum {
+    REFERENCE_BITS = 22,
+    ALIAS = 1 << (REFERENCE_BITS - 1),
+    ENTRY_STEP = 1 << 14, /* 256 KiB */
+    TEXT_STEP = 1 << 18
+};
 
 /* ---- keys ---- */
 
@@ -83,6 +88,26 @@ void plim_vocab_free(plim_vocab *vocab)
     plim_delete(vocab->alloc, vocab->alias_ids);
     plim_delete(vocab->alloc, vocab->slots);
     *vocab = (plim_vocab){.alloc = vocab->alloc};
+}
+
+plim_status plim_grow_steps(const plim_alloc *alloc, void *array, size_t *cap, size_t need,
+                            size_t size, size_t step, plim_error *err)
+{
+    void **pointer = array;
+    if (need <= *cap)
+        return PLIM_OK;
+    if (need < step)
+        return plim_grow(alloc, array, cap, need, size, err);
+    size_t count = (need + step - 1) / step * step, bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return plim_fail(err, PLIM_E_NOMEM, "%zu elements of %zu bytes", count, size);
+    void *more =
+        *pointer ? alloc->resize(alloc, *pointer, bytes, err) : plim_new(alloc, count, size, err);
+    if (!more)
+        return plim_tok_nomem(err);
+    *pointer = more;
+    *cap = count;
+    return PLIM_OK;
 }
 
 static inline const char *entry_text(const plim_vocab *vocab, const plim_vocab_entry *entry,
@@ -181,7 +206,26 @@ static void index_entry(plim_vocab *vocab, const plim_vocab_entry *entry, uint32
     vocab->slots[i] = tag_of(hash) | reference;
 }
 
-static plim_status rebuild_index(plim_vocab *vocab, uint32_t slot_count, plim_error *err)
+enum { MAX_CHARACTER = 4 };
+
+/* Strings longer than that, or (longest == MAX_CHARACTER) of more than one character, are left out.
+ */
+static bool is_indexed(const plim_vocab *vocab, const plim_vocab_entry *entry, size_t longest)
+{
+    size_t bytes;
+    if (!entry->tag || entry->tag & PLIM_VOCAB_VERBATIM)
+        return false;
+    const char *text = entry_text(vocab, entry, &bytes);
+    if (longest != MAX_CHARACTER)
+        return true;
+    size_t starts = 0;
+    for (size_t i = 0; i < bytes && bytes <= longest; i++)
+        starts += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return starts == 1;
+}
+
+static plim_status rebuild_index(plim_vocab *vocab, uint32_t slot_count, size_t longest,
+                                 plim_error *err)
 {
     plim_delete(vocab->alloc, vocab->slots);
     vocab->slots = plim_new(vocab->alloc, slot_count, sizeof *vocab->slots, err);
@@ -190,10 +234,10 @@ static plim_status rebuild_index(plim_vocab *vocab, uint32_t slot_count, plim_er
         return plim_tok_nomem(err);
     memset(vocab->slots, 0xFF, slot_count * sizeof *vocab->slots);
     for (uint32_t id = 0; id < vocab->size; id++)
-        if (vocab->entries[id].tag && !(vocab->entries[id].tag & PLIM_VOCAB_VERBATIM))
+        if (is_indexed(vocab, &vocab->entries[id], longest))
             index_entry(vocab, &vocab->entries[id], id);
     for (uint32_t i = 0; i < vocab->alias_count; i++)
-        if (vocab->aliases[i].tag && !(vocab->aliases[i].tag & PLIM_VOCAB_VERBATIM))
+        if (is_indexed(vocab, &vocab->aliases[i], longest))
             index_entry(vocab, &vocab->aliases[i], ALIAS | i);
     return PLIM_OK;
 }
@@ -252,22 +296,35 @@ plim_status plim_vocab_expect(plim_vocab *vocab, uint64_t count, plim_error *err
     enum { FEWEST = 256, MOST = 1 << 19 };
     uint64_t slots = count + count / 2;
     slots = slots < FEWEST ? FEWEST : slots > MOST ? MOST : slots;
-    return rebuild_index(vocab, (uint32_t)slots, err);
+    return rebuild_index(vocab, (uint32_t)slots, SIZE_MAX, err);
+}
+
+/* Room in the index for one more string, and in the table for its id. */
+static plim_status make_room(plim_vocab *vocab, uint32_t id, plim_error *err)
+{
+    plim_status status;
+    if ((uint64_t)(vocab->count + vocab->late_count) * 4 >= (uint64_t)vocab->slot_count * 3) {
+        uint32_t slots = vocab->slot_count ? vocab->slot_count * 2 : 256;
+        plim_vocab_settle(vocab);
+        if ((status = rebuild_index(vocab, slots, SIZE_MAX, err)))
+            return status;
+    }
+    if (id < vocab->size)
+        return PLIM_OK;
+    if ((status = plim_grow_steps(vocab->alloc, &vocab->entries, &vocab->entry_cap, (size_t)id + 1,
+                                  sizeof *vocab->entries, ENTRY_STEP, err)))
+        return status;
+    vocab->size = id + 1;
+    return PLIM_OK;
 }
 
 plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
                            plim_error *err)
 {
-    plim_status status;
-    if ((uint64_t)vocab->count * 4 >= (uint64_t)vocab->slot_count * 3 &&
-        (status = rebuild_index(vocab, vocab->slot_count ? vocab->slot_count * 2 : 256, err)))
+    plim_vocab_settle(vocab);
+    plim_status status = make_room(vocab, id, err);
+    if (status)
         return status;
-    if (id >= vocab->size) {
-        if ((status = plim_grow(vocab->alloc, &vocab->entries, &vocab->entry_cap, (size_t)id + 1,
-                                sizeof *vocab->entries, err)))
-            return status;
-        vocab->size = id + 1;
-    }
     uint64_t hash = hash_text(text, bytes);
     uint32_t *slot = probe(vocab, text, bytes, hash), reference = id;
     if (*slot != PLIM_TOK_NONE)
@@ -278,6 +335,51 @@ plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, ui
         return status;
     *slot = tag_of(hash) | reference;
     vocab->count++;
+    vocab->longest = bytes > vocab->longest ? bytes : vocab->longest;
+    return PLIM_OK;
+}
+
+/* Index the oldest of the late ones, whose entry is there.  A string that was there already has the
+ * new id from now on. */
+static void settle_one(plim_vocab *vocab)
+{
+    uint32_t id = vocab->late[vocab->late_first].id;
+    uint64_t hash = vocab->late[vocab->late_first].hash;
+    size_t bytes;
+    const char *text = entry_text(vocab, &vocab->entries[id], &bytes);
+    uint32_t *slot = probe(vocab, text, bytes, hash);
+    vocab->late_first = (vocab->late_first + 1) % PLIM_VOCAB_LATE;
+    vocab->late_count--;
+    if (*slot == PLIM_TOK_NONE)
+        vocab->count++;
+    else
+        entry_of(vocab, *slot)->tag = 0;
+    *slot = tag_of(hash) | id;
+}
+
+void plim_vocab_settle(plim_vocab *vocab)
+{
+    while (vocab->late_count)
+        settle_one(vocab);
+}
+
+plim_status plim_vocab_add_later(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
+                                 plim_error *err)
+{
+    if (id < vocab->size && vocab->entries[id].tag)
+        return plim_vocab_add(vocab, text, bytes, id, err);
+    plim_status status = make_room(vocab, id, err);
+    if (!status)
+        status = store(vocab, &vocab->entries[id], text, bytes, err);
+    if (status)
+        return status;
+    if (vocab->late_count == PLIM_VOCAB_LATE)
+        settle_one(vocab);
+    uint64_t hash = hash_text(text, bytes);
+    unsigned at = (vocab->late_first + vocab->late_count++) % PLIM_VOCAB_LATE;
+    vocab->late[at].hash = hash;
+    vocab->late[at].id = id;
+    __builtin_prefetch(&vocab->slots[home_of(vocab, hash)], 1);
     vocab->longest = bytes > vocab->longest ? bytes : vocab->longest;
     return PLIM_OK;
 }
@@ -437,7 +539,7 @@ static void *shrink(const plim_alloc *alloc, void *ptr, size_t bytes)
     return smaller ? smaller : ptr;
 }
 
-plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, bool keep_index, plim_error *err)
+plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, plim_vocab_index index, plim_error *err)
 {
     vocab->text = shrink(vocab->alloc, vocab->text, vocab->text_used);
     vocab->text_cap = vocab->text_used;
@@ -451,10 +553,15 @@ plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, bool keep_index, plim
         for (size_t i = 0; i < vocab->alias_count; i++)
             make_raw(vocab, &vocab->aliases[i]);
     }
-    if (keep_index)
-        return raw ? rebuild_index(vocab, vocab->slot_count ? vocab->slot_count : 4, err) : PLIM_OK;
+    if (index == PLIM_INDEX_ALL && !raw)
+        return PLIM_OK;
     plim_delete(vocab->alloc, vocab->slots);
     vocab->slots = NULL;
     vocab->slot_count = 0;
-    return PLIM_OK;
+    if (index == PLIM_INDEX_NONE)
+        return PLIM_OK;
+    size_t longest = index == PLIM_INDEX_ALL ? SIZE_MAX : MAX_CHARACTER, count = 0;
+    for (uint32_t id = 0; id < vocab->size; id++)
+        count += is_indexed(vocab, &vocab->entries[id], longest);
+    return rebuild_index(vocab, (uint32_t)(count + vocab->alias_count) * 3 / 2 + 4, longest, err);
 }
