@@ -214,10 +214,6 @@ static const bad_json bad_files[] = {
     {"added-lacks", WITH_BYTES("\"added_tokens\":[{\"id\":1,\"content\":\"x\"@}]"), PLIM_E_FORMAT,
      "lacks"},
     {"added-object", WITH_BYTES("\"added_tokens\":@{}"), PLIM_E_FORMAT, "array"},
-    {"added-same-form",
-     WITH_BYTES("\"normalizer\":{\"type\":\"NFC\"},\"added_tokens\":[" ADDED(
-         "1", "\"\\u00e9\"") "," ADDED("2", "\"e\\u0301\"") "]"),
-     PLIM_E_FORMAT, "normalized form"},
     /* normalizer */
     {"normalizer-prepend", WITH_BYTES("\"normalizer\":{\"type\":@\"Prepend\",\"prepend\":\"_\"}"),
      PLIM_E_UNSUP, "normalizer type \"Prepend\""},
