@@ -413,13 +413,43 @@ PLIM_API plim_status plim_tokenizer_decode(plim_tokenizer *tokenizer, const int3
                                            size_t count, int skip_special_tokens, char **text,
                                            size_t *bytes, plim_error *err);
 
+/* A range of bytes of a text. */
+typedef struct plim_span {
+    size_t begin, end;
+} plim_span;
+
+typedef struct plim_encode_options {
+    size_t size; /* set by plim_encode_options_init */
+    int add_special_tokens;
+    int offsets; /* spans are wanted */
+    /* Ranges of the text, ascending and disjoint, of which no byte may become a part of a special
+     * token: text of users.  What the vocabulary lacks still becomes its unknown token. */
+    const plim_span *literal;
+    size_t literal_count;
+} plim_encode_options;
+#define plim_encode_options_init(o)                                                                \
+    (*(o) = (plim_encode_options){.size = sizeof(plim_encode_options), .add_special_tokens = 1})
+
+/* ids[count]; spans[count] where asked for: the bytes of the text behind each id, {0, 0} for those
+ * that are added around it.  Release with plim_encoding_free. */
+typedef struct plim_encoding {
+    int32_t *ids;
+    plim_span *spans;
+    size_t count;
+} plim_encoding;
+
+PLIM_API plim_status plim_tokenizer_encode_with(plim_tokenizer *tokenizer, const char *text,
+                                                size_t bytes, const plim_encode_options *options,
+                                                plim_encoding *out, plim_error *err);
+PLIM_API void plim_encoding_free(plim_encoding *encoding);
+
 /* One past the largest id. */
 PLIM_API uint32_t plim_tokenizer_size(const plim_tokenizer *tokenizer);
 
-/* The token as its file spells it (byte-level alphabet), NULL for an id that has none.  *bytes may
- * be NULL. */
-PLIM_API const char *plim_tokenizer_token(const plim_tokenizer *tokenizer, int32_t id,
-                                          size_t *bytes);
+/* The token as its file spells it (in the byte-level alphabet, where it has one): its bytes, of which
+ * at most cap are written to out (no NUL; NULL where cap is 0); SIZE_MAX for an id that has none. */
+PLIM_API size_t plim_tokenizer_token(const plim_tokenizer *tokenizer, int32_t id, char *out,
+                                     size_t cap);
 
 /* Memory that the library handed out.  NULL is allowed. */
 PLIM_API void plim_free(void *ptr);
@@ -464,6 +494,9 @@ typedef struct plim_generate_options {
     size_t stop_count;
     plim_token_fn on_token;
     void *user;
+    const int32_t *earlier; /* plim_session_generate: what the session holds before the prompt; the
+                               repetition penalty counts it as a part of it */
+    size_t earlier_count;
 } plim_generate_options;
 
 PLIM_API void plim_generate_options_init_sized(plim_generate_options *options, size_t size);
@@ -706,6 +739,50 @@ PLIM_API plim_status plim_decoder_push(plim_decoder *decoder, int32_t id, const 
                                        size_t *bytes, plim_error *err);
 PLIM_API plim_status plim_decoder_flush(plim_decoder *decoder, const char **text, size_t *bytes,
                                         plim_error *err);
+
+/* ---- chat templates --------------------------------------------------------------------------
+ */
+
+typedef struct plim_chat plim_chat;
+
+/* The chat templates of a model: `name` and `options` as in plim_tokenizer_open; or a .jinja file.
+ * PLIM_E_IO where there is none. */
+PLIM_API plim_status plim_chat_open(plim_chat **out, plim_context *context, const char *name,
+                                    const plim_model_options *options, plim_error *err);
+PLIM_API void plim_chat_close(plim_chat **chat);
+
+/* The name of the i-th template ("default", "tool_use"), NULL past the end. */
+PLIM_API const char *plim_chat_template_name(const plim_chat *chat, size_t i);
+
+typedef struct plim_chat_options {
+    size_t size;               /* set by plim_chat_options_init */
+    const char *template_name; /* NULL: "tool_use" for a context with tools, where there is one,
+                                  else "default" */
+    int64_t now;               /* seconds since 1970, UTC, for strftime_now; INT64_MIN: an error */
+    int utc_offset_minutes;    /* of the caller's clock, east of UTC */
+    const char *zone;          /* its name, NULL: "" */
+    int trust_context;         /* plim_chat_encode: texts of the context may write special tokens */
+} plim_chat_options;
+#define plim_chat_options_init(o)                                                                  \
+    (*(o) = (plim_chat_options){.size = sizeof(plim_chat_options), .now = INT64_MIN})
+
+/* `context` is a JSON object with what the template may name: messages, tools, documents,
+ * add_generation_prompt, continue_final_message, ..., as for apply_chat_template.  *text is
+ * allocated (plim_free) and ends in a NUL beyond *text_bytes.  *spans (NULL allowed; plim_free):
+ * the ranges of the text that came from the context, ascending.  PLIM_E_FORMAT where the template
+ * raises an exception, with its message; PLIM_E_LIMIT where it never ends or makes too much. */
+PLIM_API plim_status plim_chat_render(const plim_chat *chat, const char *context, size_t bytes,
+                                      const plim_chat_options *options, char **text,
+                                      size_t *text_bytes, plim_span **spans, size_t *span_count,
+                                      plim_error *err);
+
+/* Messages in, ids out: the rendered text is encoded as a whole, without the tokens that the
+ * tokenizer adds by itself, and no text of the context can become a special token unless
+ * trust_context.  *ids as in plim_tokenizer_encode. */
+PLIM_API plim_status plim_chat_encode(const plim_chat *chat, plim_tokenizer *tokenizer,
+                                      const char *context, size_t bytes,
+                                      const plim_chat_options *options, int32_t **ids,
+                                      size_t *count, plim_error *err);
 
 /* ---- measuring --------------------------------------------------------------------------------
  */

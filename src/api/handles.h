@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "chat/chat.h"
 #include "generate/sequence.h"
 #include "memory/facts.h"
 
@@ -64,6 +65,13 @@ struct plim_tokenizer {
     atomic_uint refs;
     plim_context *context;
     plim_tok *tok;
+    pthread_mutex_t lock;   /* of idle */
+    plim_tok_scratch *idle; /* of the last call, for the next one; NULL: none, or in use */
+};
+
+struct plim_chat {
+    plim_context *context;
+    plim_templates *templates;
 };
 
 struct plim_decoder {
@@ -101,6 +109,12 @@ plim_status plim_synth_options_take(plim_synth_options *out, const plim_synth_op
 
 plim_status plim_convert_options_take(plim_convert_options *out,
                                       const plim_convert_options *options, plim_error *err);
+
+plim_status plim_encode_options_take(plim_encode_options *out, const plim_encode_options *options,
+                                     plim_error *err);
+
+plim_status plim_chat_options_take(plim_chat_options *out, const plim_chat_options *options,
+                                   plim_error *err);
 
 /* The folder of the small files (tokenizer, generation_config) that a path means: itself, a file's
  * parent, with a subfolder where one is given. */

@@ -102,3 +102,17 @@ plim_status plim_convert_options_take(plim_convert_options *out,
     plim_convert_options_init(out);
     return take(out, sizeof *out, options, err);
 }
+
+plim_status plim_encode_options_take(plim_encode_options *out, const plim_encode_options *options,
+                                     plim_error *err)
+{
+    plim_encode_options_init(out);
+    return take(out, sizeof *out, options, err);
+}
+
+plim_status plim_chat_options_take(plim_chat_options *out, const plim_chat_options *options,
+                                   plim_error *err)
+{
+    plim_chat_options_init(out);
+    return take(out, sizeof *out, options, err);
+}

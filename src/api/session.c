@@ -197,6 +197,8 @@ plim_status plim_sampling_merge(const plim_model *m, const plim_generate_options
                         .lacks = d->lacks};
     r->eos = m->defaults.eos;
     r->eos_count = o->ignore_eos ? 0 : m->defaults.eos_count;
+    r->earlier = o->earlier;
+    r->earlier_count = o->earlier_count;
     r->stop = o->stop;
     r->stop_count = o->stop_count;
     r->on_token = o->on_token;

@@ -104,6 +104,8 @@ static plim_status run_loop(loop *l, plim_error *err)
     plim_status status =
         plim_sequence_eval(s, l->request->prompt, l->request->prompt_count, NULL, NULL, err);
     g->prefill_seconds = plim_now() - start;
+    for (size_t i = 0; !status && i < l->request->earlier_count; i++)
+        plim_sampler_saw(s->sampler, l->request->earlier[i]);
     for (size_t i = 0; !status && i < l->request->prompt_count; i++)
         plim_sampler_saw(s->sampler, l->request->prompt[i]);
     for (bool done = false; !status && !done;) {
@@ -160,6 +162,10 @@ static plim_status check_request(const plim_sequence *s, const plim_generate_req
         return plim_fail(err, PLIM_E_USAGE, "no new tokens are asked for");
     if (r->stop_count && !r->tok)
         return plim_fail(err, PLIM_E_USAGE, "stop strings need a tokenizer");
+    for (size_t i = 0; i < r->earlier_count; i++)
+        if (r->earlier[i] < 0 || (uint32_t)r->earlier[i] >= s->engine.spec->vocab)
+            return plim_fail(err, PLIM_E_USAGE, "earlier token %zu is %d, want 0..%u", i,
+                             r->earlier[i], s->engine.spec->vocab - 1);
     if (r->prompt_count > left || r->max_new > left - r->prompt_count)
         return plim_fail(err, PLIM_E_LIMIT,
                          "prompt %zu and new tokens %zu are more than the context of %u holds "

@@ -45,6 +45,8 @@ plim_status plim_sequence_truncate(plim_sequence *s, size_t length, plim_error *
 plim_status plim_sequence_fill(plim_sequence *s, size_t length, uint64_t seed, plim_error *err);
 
 typedef struct plim_generate_request {
+    const int32_t *earlier; /* before the prompt: for the repetition penalty alone */
+    size_t earlier_count;
     const int32_t *prompt;
     size_t prompt_count;
     plim_sampling sampling;
