@@ -11,6 +11,7 @@ import collections
 import copy
 import json
 import os
+import re
 import sys
 import tempfile
 
@@ -20,9 +21,13 @@ import oracle
 from driver import Driver
 
 
+# What messages of errors have as '?'.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 def undecided(context):
-    """What Transformers takes by accident: an empty string or object that happens to iterate as nothing."""
-    return any(isinstance(context.get(k), (str, dict)) and not context.get(k) for k in ("messages", "tools", "documents"))
+    """No messages; and what Transformers takes by accident: an empty string or object that iterates as nothing."""
+    return "messages" not in context or any(isinstance(context.get(k), (str, dict)) and not context.get(k) for k in ("messages", "tools", "documents"))
 
 
 def first_difference(want, have):
@@ -42,7 +47,7 @@ def classify(want, have):
         if have.get("code") != ("UNSAFE" if unsafe else "FORMAT"):
             return f"code {have.get('code')} for {want['error'].split(':')[0]}"
         said = want["error"].removeprefix("TemplateError: ")
-        if said != want["error"] and said[:200] not in have["error"]:
+        if said != want["error"] and CONTROL.sub("?", said)[:200] not in CONTROL.sub("?", have["error"]):
             return "what raise_exception said is not told"
         return None
     if " at 0x" in want.get("text", ""):

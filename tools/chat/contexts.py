@@ -79,7 +79,7 @@ GENERIC = {
     "assistant_first": {"messages": [ANSWER, ASK], "add_generation_prompt": True},
     "no_content": {"messages": [{"role": "user"}, {"role": "assistant", "content": None}]},
     "no_role": {"messages": [{"content": "Hi"}]},
-    "numbers": {"messages": [user(3.5), assistant(True), user(12345678901234567890), assistant({"a": 1})]},
+    "numbers": {"messages": [user(3.5), assistant(True), user(1234567890123456789), assistant({"a": 1})]},
     "empty_call": {"messages": [ASK, assistant("", tool_calls=[]), user("x"), assistant("", tool_calls=[call("now", {}, "c")]),
                                 tool("", "c")], "add_generation_prompt": True},
     "nothing": {"messages": []},

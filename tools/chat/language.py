@@ -227,10 +227,12 @@ def judge(source, have):
         return want, None  # an address of Python's
     if "error" not in have:
         return want, classify(want, have)
+    if have["code"] in ("UNSUP", "LIMIT"):
+        return want, None  # says so itself
     if "text" in want:
         return want, "an error where Python gives a text: " + have["code"]
     unsafe = want["error"].startswith("SecurityError")
-    if unsafe == (have["code"] == "UNSAFE") or have["code"] in ("UNSUP", "LIMIT"):
+    if unsafe == (have["code"] == "UNSAFE"):
         return want, None
     return want, f"code {have['code']} for {want['error'].split(':')[0]}"
 
@@ -248,14 +250,15 @@ def main():
     for source, have in zip(sources, answers):
         want, kind = judge(source, have)
         totals["texts" if "text" in want else "errors"] += 1
+        totals["refused"] += have.get("code") in ("UNSUP", "LIMIT")
         if kind:
             classes[kind].append((source, want, have))
     for kind, examples in sorted(classes.items()):
         print(f"{kind}: {len(examples)}")
         for source, want, have in sorted(examples, key=lambda x: len(x[0]))[:args.show]:
             print(f"    {source!r}\n      want {json.dumps(want)[:250]}\n      have {json.dumps(have)[:250]}")
-    print(f"{args.count} templates, {totals['texts']} texts and {totals['errors']} errors of Python's, "
-          f"{sum(map(len, classes.values()))} differ")
+    print(f"{args.count} templates, {totals['texts']} texts and {totals['errors']} errors of Python's, {totals['refused']} refused as "
+          f"not supported or over a limit, {sum(map(len, classes.values()))} differ")
     sys.exit(bool(classes))
 
 
