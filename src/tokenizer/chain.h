@@ -54,6 +54,45 @@ struct plim_chain {
     plim_usual usual;
 };
 
+/* ---- tokens on their way ---- */
+
+/* Fragments in order: each begins where the one before it ends. */
+typedef struct plim_fragment {
+    size_t end;
+    bool last; /* of its token */
+} plim_fragment;
+
+typedef struct plim_stream {
+    plim_sink text;
+    plim_fragment *at;
+    size_t count, cap, begin; /* begin: of the fragment being made */
+} plim_stream;
+
+/* What a link remembers. */
+typedef struct plim_link_memory {
+    plim_sink whole;   /* a token that is not whole yet, for links that want no fragments */
+    plim_sink held;    /* a run of bytes, the begin of a match */
+    plim_sink token;   /* the token before: of BPEDecoder, CTC */
+    size_t checked;    /* of a run of bytes: well-formed up to here */
+    uint64_t stripped; /* of Strip: characters that were cut, and those that may be */
+    uint64_t trailing;
+    bool begun;  /* a token came already; of Strip: the text has begun */
+    bool have;   /* token is one */
+    bool broken; /* the run of bytes is no text */
+} plim_link_memory;
+
+/* What is put since the last end is a fragment. */
+plim_status plim_stream_end(plim_stream *out, bool last, plim_error *err);
+
+/* decode_links.c: a fragment (`last` of its token) into a link; what it gives goes to *out.
+ * `matcher` for a Replace with a regex. */
+plim_status plim_link_feed(const plim_link *link, plim_link_memory *memory, plim_matcher *matcher,
+                           const char *text, size_t bytes, bool last, plim_stream *out,
+                           plim_error *err);
+/* The end of the stream: what a link held back. */
+plim_status plim_link_finish(const plim_link *link, plim_link_memory *memory, plim_stream *out,
+                             plim_error *err);
+
 /* The byte of a token like <0x41>, as Rust's from_str_radix reads it (a sign may stand before one
  * digit); -1 for any other. */
 int plim_byte_token(const char *text, size_t bytes);
