@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tokenizer/pretokenize.h"
+#include "tokenizer/split_ascii.h"
 
 static plim_status run_step(plim_run *run, unsigned index, const plim_text *text, plim_error *err);
 
@@ -104,11 +105,30 @@ static plim_status merge(plim_run *run, unsigned index, const plim_step *step,
 
 /* ---- parts as they are ---- */
 
+/* The steps of the tail have nothing to do. */
+static inline bool tail_idle(const plim_pretokenizer *p, const plim_text *piece)
+{
+    const unsigned char *text = (const unsigned char *)piece->data;
+#ifdef __SSE2__
+    if (p->tail_digits && piece->bytes <= 16 && piece->readable >= 16) {
+        __m128i bytes = plim_load_16(text);
+        unsigned wanted = plim_bytes_in(bytes, '0', 9) | (unsigned)_mm_movemask_epi8(bytes);
+        if (!(wanted << (16 - piece->bytes) & 0xFFFF))
+            return true;
+    }
+#endif
+    for (size_t i = 0; i < piece->bytes; i++)
+        if (p->tail_bytes[text[i]])
+            return false;
+    return true;
+}
+
 static plim_status cut(plim_run *run, unsigned index, const plim_step *step, const plim_text *text,
                        plim_error *err)
 {
     const plim_pretokenizer *p = run->tok->pretokenizer;
     bool last = index + 1 == p->count && as_it_is(run);
+    bool before_tail = index + 1 == p->tail && !last && as_it_is(run);
     plim_cutter cutter = plim_cutter_of(text->data, text->bytes, &run->matcher);
     plim_cut cuts[PLIM_CUTS];
     size_t begin = 0, count;
@@ -120,13 +140,16 @@ static plim_status cut(plim_run *run, unsigned index, const plim_step *step, con
             size_t end = (size_t)(cuts[i] >> 1);
             if (step->keep >> (cuts[i] & 1) & 1 && end > begin) {
                 plim_text piece = plim_text_part(text, begin, end);
-                status = last ? plim_model_piece(run, &piece, err)
-                              : run_step(run, index + 1, &piece, err);
+                status = last || (before_tail && tail_idle(p, &piece))
+                             ? plim_model_piece(run, &piece, err)
+                             : run_step(run, index + 1, &piece, err);
                 if (status)
                     return status;
             }
             begin = end;
         }
+        if (begin == text->bytes && count < PLIM_CUTS - 1)
+            return PLIM_OK; /* a batch that is not full is the last */
     }
 }
 
@@ -227,38 +250,58 @@ static bool needs_mark(const plim_step *step, const plim_text *text)
                                     memcmp(text->data, step->mark, step->mark_bytes) != 0);
 }
 
+/* The text with a mark for each space; room for 16 bytes behind it. */
+static size_t put_marks(const plim_step *step, const plim_text *text, char *out)
+{
+    const unsigned char *p = (const unsigned char *)text->data, *end = p + text->bytes;
+    char *q = out;
+    for (;;) {
+#ifdef __SSE2__
+        while (end - p >= 16) {
+            __m128i bytes = plim_load_16(p);
+            unsigned spaces = plim_bytes_in(bytes, ' ', 0);
+            _mm_storeu_si128((__m128i *)(void *)q, bytes);
+            unsigned count = spaces ? (unsigned)__builtin_ctz(spaces) : 16;
+            p += count;
+            q += count;
+            if (spaces)
+                break;
+        }
+#endif
+        while (p < end && *p != ' ')
+            *q++ = (char)*p++;
+        if (p == end)
+            return (size_t)(q - out);
+        memcpy(q, step->mark, sizeof step->mark);
+        q += step->mark_bytes;
+        p++;
+    }
+}
+
+/* The same for the sources. */
+static void put_mark_sources(const plim_step *step, const plim_text *text, plim_source *out)
+{
+    for (size_t i = 0; i < text->bytes; i++)
+        for (unsigned k = text->data[i] == ' ' ? step->mark_bytes : 1; k; k--)
+            *out++ = text->source[i];
+}
+
 static plim_status metaspace(plim_run *run, unsigned index, const plim_step *step,
                              const plim_text *text, plim_error *err)
 {
     plim_buffer *buffer = &run->step[index];
-    size_t width = step->mark_bytes, used = 0;
-    if (text->bytes > SIZE_MAX / 4 - 1)
-        return plim_fail(err, PLIM_E_LIMIT, "a text of %zu bytes", text->bytes);
-    size_t spaces = 0;
+    size_t width = step->mark_bytes, used = 0, spaces = 0;
     for (size_t i = 0; i < text->bytes; i++)
         spaces += text->data[i] == ' ';
     plim_status status =
-        plim_buffer_reserve(run, buffer, text->bytes + spaces * (width - 1) + width, err);
+        plim_buffer_reserve(run, buffer, text->bytes + spaces * (width - 1) + width + 16, err);
     if (status)
         return status;
     if (needs_mark(step, text))
         used = put_before(text, buffer, step->mark, width);
-    for (size_t i = 0; i < text->bytes;) {
-        const char *space = memchr(text->data + i, ' ', text->bytes - i);
-        size_t plain = space ? (size_t)(space - text->data) - i : text->bytes - i;
-        memcpy(buffer->data + used, text->data + i, plain);
-        if (text->source)
-            memcpy(buffer->source + used, text->source + i, plain * sizeof *text->source);
-        used += plain;
-        i += plain;
-        if (!space)
-            break;
-        memcpy(buffer->data + used, step->mark, width);
-        for (size_t k = 0; text->source && k < width; k++)
-            buffer->source[used + k] = text->source[i];
-        used += width;
-        i++;
-    }
+    if (text->source)
+        put_mark_sources(step, text, buffer->source + used);
+    used += put_marks(step, text, buffer->data + used);
     plim_text made = made_text(text, buffer, used);
     return run_step(run, index + 1, &made, err);
 }

@@ -14,6 +14,9 @@ typedef enum plim_step_kind {
     PLIM_STEP_METASPACE     /* ' ' becomes another character, which is put in front too */
 } plim_step_kind;
 
+/* Which parts of a CUT go on. */
+enum { PLIM_KEEP_BETWEEN = 1, PLIM_KEEP_MATCHES = 2, PLIM_KEEP_ALL = 3 };
+
 typedef enum plim_merge_rule {
     PLIM_MERGE_CONTIGUOUS,
     PLIM_MERGE_WITH_PREVIOUS,
@@ -28,7 +31,7 @@ typedef enum plim_prepend {
 
 typedef struct plim_step {
     plim_step_kind kind;
-    unsigned keep; /* CUT: bit 0: parts between matches, bit 1: matches */
+    unsigned keep;
     plim_merge_rule merge;
     bool invert; /* MERGE: matches are what lies between */
     plim_scan scan;
@@ -40,9 +43,12 @@ typedef struct plim_step {
 struct plim_pretokenizer {
     plim_step steps[PLIM_TOK_MAX_STEPS];
     unsigned count;
-    bool byte_level; /* pieces are of the byte-level alphabet; the model gets the bytes */
-    bool spelled;    /* ... and here they are spelled in it */
-    bool lone;       /* one ByteLevel and nothing else */
+    unsigned tail; /* from this step on, a piece without one of these bytes is left as it is */
+    uint8_t tail_bytes[256];
+    bool tail_digits; /* of ASCII, they are digits only */
+    bool byte_level;  /* pieces are of the byte-level alphabet; the model gets the bytes */
+    bool spelled;     /* ... and here they are spelled in it */
+    bool lone;        /* one ByteLevel and nothing else */
 };
 
 #endif

@@ -18,8 +18,6 @@ typedef struct loading {
 static const char gpt2_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-enum { KEEP_BETWEEN = 1, KEEP_MATCHES = 2, KEEP_ALL = 3 };
-
 /* ---- steps ---- */
 
 /* Takes the scanner over, also when it fails. */
@@ -63,11 +61,11 @@ static plim_status add_split(loading *l, const plim_scan *scan, behavior how, bo
 {
     plim_step step = {.kind = PLIM_STEP_CUT, .scan = *scan, .invert = invert};
     if (how == REMOVED) {
-        step.keep = invert ? KEEP_MATCHES : KEEP_BETWEEN;
+        step.keep = invert ? PLIM_KEEP_MATCHES : PLIM_KEEP_BETWEEN;
     } else if (how == ISOLATED) {
-        step.keep = KEEP_ALL;
+        step.keep = PLIM_KEEP_ALL;
     } else if (scan->fill == plim_scan_literal && how != CONTIGUOUS && !invert) {
-        step.keep = KEEP_ALL;
+        step.keep = PLIM_KEEP_ALL;
         step.scan.fill = how == WITH_NEXT ? plim_scan_before_literal : plim_scan_behind_literal;
     } else {
         step.kind = PLIM_STEP_MERGE;
@@ -161,7 +159,7 @@ static plim_status load_whitespace(loading *l)
 {
     static const plim_kind_rule rules[] = {{PLIM_IS_SPACE, PLIM_KIND_GAP},
                                            {PLIM_IS_WORD, PLIM_KIND_RUN}};
-    return add_classes(l, rules, 2, PLIM_KIND_RUN_2, KEEP_MATCHES);
+    return add_classes(l, rules, 2, PLIM_KIND_RUN_2, PLIM_KEEP_MATCHES);
 }
 
 static plim_status load_whitespace_split(loading *l)
@@ -173,7 +171,7 @@ static plim_status load_bert(loading *l)
 {
     static const plim_kind_rule rules[] = {{PLIM_IS_SPACE, PLIM_KIND_GAP},
                                            {PLIM_IS_PUNCTUATION, PLIM_KIND_SINGLE}};
-    return add_classes(l, rules, 2, PLIM_KIND_RUN, KEEP_MATCHES);
+    return add_classes(l, rules, 2, PLIM_KIND_RUN, PLIM_KEEP_MATCHES);
 }
 
 /* A member that is one character. */
@@ -229,7 +227,7 @@ static plim_status load_metaspace(loading *l)
 static plim_status load_fixed(loading *l)
 {
     uint64_t length = 5;
-    plim_step step = {.kind = PLIM_STEP_CUT, .keep = KEEP_ALL};
+    plim_step step = {.kind = PLIM_STEP_CUT, .keep = PLIM_KEEP_ALL};
     plim_status status = plim_part_u64(&l->part, "length", false, UINT32_MAX, &length, l->err);
     if (status)
         return status;
@@ -242,7 +240,7 @@ static plim_status load_fixed(loading *l)
 
 static plim_status load_scripts(loading *l)
 {
-    plim_step step = {.kind = PLIM_STEP_CUT, .keep = KEEP_MATCHES};
+    plim_step step = {.kind = PLIM_STEP_CUT, .keep = PLIM_KEEP_MATCHES};
     plim_scan_scripts(&step.scan);
     return add_step(l, &step);
 }
@@ -311,6 +309,23 @@ static void settle_alphabet(plim_pretokenizer *p)
     p->count--;
 }
 
+/* The last steps that only look for some bytes: Falcon's for digits. */
+static void settle_tail(plim_pretokenizer *p)
+{
+    p->tail = p->count;
+    p->tail_digits = true;
+    while (p->tail) {
+        const plim_step *step = &p->steps[p->tail - 1];
+        if (step->kind != PLIM_STEP_CUT || step->keep != PLIM_KEEP_ALL ||
+            !plim_scan_wants(&step->scan, p->tail_bytes))
+            break;
+        p->tail--;
+    }
+    for (unsigned byte = 0; byte < 0x80; byte++)
+        if (p->tail_bytes[byte] && (byte < '0' || byte > '9'))
+            p->tail_digits = false;
+}
+
 static plim_status begin(loading *l, plim_pretokenizer **out)
 {
     *out = NULL;
@@ -324,6 +339,8 @@ static plim_status finish(loading *l, plim_status status, plim_pretokenizer **ou
         plim_pretokenizer_close(&l->p, l->alloc);
     else
         settle_alphabet(l->p);
+    if (!status)
+        settle_tail(l->p);
     *out = l->p;
     return status;
 }
@@ -386,6 +403,7 @@ plim_status plim_pretokenizer_set_prefix_space(plim_pretokenizer *p, bool on, pl
     memmove(p->steps + (on ? 1 : 0), p->steps + (on ? 0 : 1), /* a lone one has two steps at most */
             (on ? p->count : p->count - 1) * sizeof *p->steps);
     p->count += on ? 1 : -1;
+    p->tail += on ? 1 : -1;
     if (on)
         p->steps[0] = (plim_step){.kind = PLIM_STEP_PREFIX_SPACE};
     return PLIM_OK;

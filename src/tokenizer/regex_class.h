@@ -39,6 +39,7 @@ typedef struct plim_translator {
     bool ignore_case[PLIM_PATTERN_GROUPS + 1];
     size_t group[PLIM_PATTERN_GROUPS + 1]; /* where it begins in `out` */
     unsigned depth;
+    bool refers;      /* the pattern has \1 ...: groups are counted */
     bool group_start; /* nothing was read yet in this group */
     uint32_t literal; /* the literal before, NO_CODE when there is none */
     size_t atom;      /* where the last atom begins in `out`, SIZE_MAX: there is none */

@@ -253,6 +253,11 @@ static plim_status put_set_of(translator *t, bool negated, char letter, const ch
     return status ? status : plim_pattern_put_text(&t->out, "]");
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /* \b and \B, by the \w that is meant here and not PCRE2's. */
 static plim_status put_boundary(translator *t, bool negated)
 {
@@ -296,6 +301,12 @@ static plim_status read_outer_escape(translator *t)
         t->at++;
         t->literal = PLIM_NO_CODE;
         return plim_pattern_put(&t->out, text, 2);
+    }
+    if (letter >= '1' && letter <= '9' && (t->end - t->at < 2 || !is_digit(t->at[1]))) {
+        const char text[] = {'\\', 'g', '{', letter, '}'};
+        t->at++;
+        t->literal = PLIM_NO_CODE;
+        return plim_pattern_put(&t->out, text, sizeof text);
     }
     if (letter == 'b' || letter == 'B')
         return put_boundary(t, letter == 'B');
@@ -354,11 +365,13 @@ static plim_status read_group(translator *t)
     const char *text = NULL;
     size_t skip = 1;
     if (left < 2 || t->at[1] != '?') {
-        text = "(?:"; /* nothing refers to what a group caught */
+        text = t->refers ? "(" : "(?:";
     } else if (left > 4 && t->at[2] == '<' && t->at[3] != '=' && t->at[3] != '!') {
         const char *close = memchr(t->at, '>', left);
         if (!close)
             return plim_translator_malformed(t, "a group without the end of its name");
+        if (t->refers)
+            return plim_translator_unsupported(t, "a number beside a named group");
         text = "(?:";
         skip = (size_t)(close - t->at) + 1;
     } else {
@@ -475,6 +488,19 @@ static plim_status read_one(translator *t)
     return plim_pattern_put(&t->out, &c, 1);
 }
 
+/* Something in the pattern may refer to a group.  (Where it does not, groups need no numbers.) */
+static bool has_reference(const char *pattern, size_t bytes)
+{
+    for (size_t i = 0; i + 1 < bytes; i++) {
+        if (pattern[i] != '\\')
+            continue;
+        if (is_digit(pattern[i + 1]) && pattern[i + 1] != '0')
+            return true;
+        i++;
+    }
+    return false;
+}
+
 plim_status plim_regex_translate(char **out, size_t *out_bytes, const plim_alloc *alloc,
                                  const char *pattern, size_t bytes, plim_where where,
                                  plim_error *err)
@@ -485,6 +511,7 @@ plim_status plim_regex_translate(char **out, size_t *out_bytes, const plim_alloc
                     .out = {.alloc = alloc, .err = err},
                     .where = where,
                     .err = err,
+                    .refers = has_reference(pattern, bytes),
                     .group_start = true,
                     .literal = PLIM_NO_CODE,
                     .atom = SIZE_MAX};

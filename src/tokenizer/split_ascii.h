@@ -98,6 +98,23 @@ static inline const unsigned char *plim_find_digit_or_high(const unsigned char *
     return p;
 }
 
+/* The first `byte`, or end: for what is near more often than not. */
+static inline const unsigned char *plim_find_byte(const unsigned char *p, const unsigned char *end,
+                                                  unsigned char byte)
+{
+#ifdef __SSE2__
+    while (end - p >= 16) {
+        unsigned found = plim_bytes_in(plim_load_16(p), (char)byte, 0);
+        if (found)
+            return p + __builtin_ctz(found);
+        p += 16;
+    }
+#endif
+    while (p < end && *p != byte)
+        p++;
+    return p;
+}
+
 /* The first byte that is no ASCII, or end. */
 static inline const unsigned char *plim_find_high(const unsigned char *p, const unsigned char *end)
 {

@@ -182,3 +182,14 @@ void plim_scan_to_bytes(plim_scan *scan)
             scan->by_byte[byte] = (uint8_t)plim_script_of(code);
     }
 }
+
+bool plim_scan_wants(const plim_scan *scan, uint8_t bytes[256])
+{
+    if (scan->fill != fill_kinds && scan->fill != plim_scan_three_digits)
+        return false;
+    for (unsigned byte = 0; byte < 256; byte++)
+        if (scan->fill == fill_kinds ? scan->by_byte[byte] != PLIM_KIND_GAP
+                                     : byte >= '0' && byte <= '9')
+            bytes[byte] = 1;
+    return true;
+}

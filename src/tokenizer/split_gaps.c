@@ -39,13 +39,24 @@ fill(const plim_scan *scan, find_match find, plim_cutter *c, plim_cut *cuts, siz
 
 static inline at find_literal(const plim_scan *scan, at p, at end, at *match_end)
 {
-    size_t left = (size_t)(end - p);
-    at found = scan->literal_bytes == 1 ? memchr(p, scan->literal[0], left)
-                                        : memmem(p, left, scan->literal, scan->literal_bytes);
-    if (!found)
-        return end;
-    *match_end = found + scan->literal_bytes;
-    return found;
+    size_t bytes = scan->literal_bytes;
+    if (bytes > 4) {
+        at found = memmem(p, (size_t)(end - p), scan->literal, bytes);
+        if (found)
+            *match_end = found + bytes;
+        return found ? found : end;
+    }
+    while ((size_t)(end - p) >= bytes) {
+        p = plim_find_byte(p, end, (unsigned char)scan->literal[0]);
+        if ((size_t)(end - p) < bytes)
+            break;
+        if (bytes == 1 || !memcmp(p, scan->literal, bytes)) {
+            *match_end = p + bytes;
+            return p;
+        }
+        p++;
+    }
+    return end;
 }
 
 plim_status plim_scan_literal(const plim_scan *scan, plim_cutter *cutter, plim_cut *cuts,

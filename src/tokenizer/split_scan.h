@@ -172,5 +172,7 @@ void plim_scan_scripts(plim_scan *scan);
  * tells where that is possible. */
 bool plim_scan_has_bytes(const plim_scan *scan);
 void plim_scan_to_bytes(plim_scan *scan);
+/* Where a text without certain bytes is one part: those bytes added to bytes[256]. */
+bool plim_scan_wants(const plim_scan *scan, uint8_t bytes[256]);
 
 #endif

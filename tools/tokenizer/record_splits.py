@@ -40,7 +40,7 @@ KNOWN = [
 ]
 OTHERS = [r"\s+", r"\w+|[^\w\s]+", r"\d", "", "a*", r"(?<=a)b", r"^.", r"\p{Lu}", r"[\p{L}&&[^a-z]]", r"[^\S\n]+", r"\p{Han}+",
           r"a{,2}b", r"(?:ab){1,2}+", r"[[:alpha:]]+", r"\h+", r"[\P{L}a]+", r"(?i:abc)", r"\bx", r".$", "(?m:a.)", r"\S+\n?",
-          r"[^\p{L}\d]", r"[a-c[x-z]]+", r"\x{3042}|[あ-ん]", r"\D+", r"[\W_]+", r"\R", r"(a|b)\1", r"\p{^L}+", r"\p{Letter}",
+          r"[^\p{L}\d]", r"[a-c[x-z]]+", r"\x{3042}|[あ-ん]", r"\D+", r"[\W_]+", r"\R", r"(a|b)\1", r"(\w)(\w)\2\1", r"(?i:(a))\1+", r"(.)\1{1,2}+", r"\p{^L}+", r"\p{Letter}",
           r"[\p{^L}]", r"\p{Alpha}+", r"\p{Hiragana}+", r"x*?", r"a??b", r"\p{Punct}", "[ab", r"(?<n>a)", r"[[:^space:]]+", r"\Ga", r"\p{Cn}",
           r"[\p{Han}]+|" + O.replace("\\p{M}]", "\\p{M}&&[^\\p{Han}]]"), r"\p{Graph}+", r"[[:punct:]\s]", r"[^[:alnum:]]", r"[\p{L}--]", r"a{2}?b",
           r"[a-z&&[^aeiou]&&[^x]]+", r"[^a-z&&\w]+", r"(?:a|b){1,3}+c?", r"[\D&&\S]+", r"\P{Han}+", r"\p{Uppercase_Letter}+", r"[[:print:]]+",
