@@ -446,8 +446,9 @@ PLIM_API void plim_encoding_free(plim_encoding *encoding);
 /* One past the largest id. */
 PLIM_API uint32_t plim_tokenizer_size(const plim_tokenizer *tokenizer);
 
-/* The token as its file spells it (in the byte-level alphabet, where it has one): its bytes, of which
- * at most cap are written to out (no NUL; NULL where cap is 0); SIZE_MAX for an id that has none. */
+/* The token as its file spells it (in the byte-level alphabet, where it has one): its bytes, of
+ * which at most cap are written to out (no NUL; NULL where cap is 0); SIZE_MAX for an id that has
+ * none. */
 PLIM_API size_t plim_tokenizer_token(const plim_tokenizer *tokenizer, int32_t id, char *out,
                                      size_t cap);
 
