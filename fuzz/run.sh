@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# fuzz/run.sh TARGET [SECONDS]: fuzz one target (json, st_header, index_json) in build/fuzz, starting from its corpus.
+# fuzz/run.sh TARGET [SECONDS]: fuzz one target (NAME.c beside this) in build/fuzz, starting from its corpus.
 # What is found new goes to build/fuzz/found/TARGET; `fuzz/run.sh TARGET merge` takes into the corpus what adds to it.
 # An input that breaks something is left as build/fuzz/crash-*; put it into the corpus once it is mended.
 set -eu

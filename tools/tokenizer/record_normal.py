@@ -187,4 +187,5 @@ def main():
         line(crcs(probes, template, template == "a%"))
 
 
-main()
+if __name__ == "__main__":
+    main()
