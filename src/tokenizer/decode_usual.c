@@ -97,20 +97,29 @@ static inline bool begins_like_byte(const plim_vocab_entry *entry)
     return (word & 0xFFFFFF) == BYTE_TOKEN;
 }
 
-/* A token that begins like a byte's, and the entry behind it: whether it can be put as it is (text,
- * or a byte of ASCII that is a run of its own), then into *to. */
-static bool put_byte(const gathering *g, const plim_vocab_entry *entry,
-                     const plim_vocab_entry *next, char **to)
+/* ids[0] begins like a byte's token: text, or the first of a run of ASCII bytes that ends within
+ * the block, goes to *to.  How many ids that were, 0 for what is neither. */
+static size_t put_bytes(const gathering *g, const int32_t *ids, size_t n, char **to)
 {
-    size_t bytes = entry->tag - 1u;
-    int byte = g->usual.bytes ? plim_byte_token(entry->text, bytes) : -1;
-    if (byte >= 0x80 || (byte >= 0 && (!next || !is_short(next) || begins_like_byte(next))))
-        return false;
-    if (byte >= 0)
-        *(*to)++ = (char)byte;
-    else
-        *to = put_text(&g->usual, entry->text, bytes, false, *to);
-    return true;
+    const plim_vocab *vocab = &g->tok->vocab;
+    char *at = *to;
+    for (size_t i = 0; i < n && (uint32_t)ids[i] < vocab->size; i++) {
+        const plim_vocab_entry *entry = &vocab->entries[ids[i]];
+        int byte = -1;
+        if (!is_short(entry))
+            return 0;
+        if (begins_like_byte(entry) && g->usual.bytes)
+            byte = plim_byte_token(entry->text, entry->tag - 1u);
+        if (byte >= 0x80)
+            return 0;
+        if (byte >= 0) {
+            *at++ = (char)byte;
+            continue;
+        }
+        *to = i ? at : put_text(&g->usual, entry->text, entry->tag - 1u, false, at);
+        return i ? i : 1;
+    }
+    return 0;
 }
 
 /* Short strings of a block of ids, 16 bytes each; how many, for another token ends it.  There is
@@ -133,9 +142,10 @@ static size_t put_short(gathering *g, const int32_t *ids, size_t n)
         if (bytes > PLIM_VOCAB_INLINE)
             break;
         if ((word[0] & 0xFFFFFF) == BYTE_TOKEN) {
-            uint32_t next = i + 1 < n ? (uint32_t)ids[i + 1] : PLIM_TOK_NONE;
-            if (!put_byte(g, &entries[id], next < size ? &entries[next] : NULL, &to))
+            size_t put = put_bytes(g, ids + i, n - i, &to);
+            if (!put)
                 break;
+            i += put - 1;
             continue;
         }
         if (has_byte(word[0] & ~(space & 0xFF), first) || has_byte(word[1], first)) {
