@@ -213,7 +213,8 @@ static void test_tokenizer(void **state)
     }
     closedir(folder);
     printf("%s: %zu templates, %zu renders with special tokens in the input (%zu steered the "
-           "template); %zu special ids without the marks, none with them; %zu wrong\n",
+           "template); %zu special ids of the input's without the marks, none with them; %zu "
+           "wrong\n",
            s.tokenizer, count, s.renders, s.steered, s.unmarked, s.wrong);
     plim_delete(plim_alloc_system(), contexts);
     plim_delete(plim_alloc_system(), s.changed);

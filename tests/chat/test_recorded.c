@@ -166,14 +166,20 @@ static bool same_text(const render *want, const plim_chat_text *have)
     return false;
 }
 
+static bool is_class(const render *want, const char *name)
+{
+    return !strncmp(want->error.at, name, strlen(name));
+}
+
 /* Python's class says which code is due, and what raise_exception said must be told. */
 static bool same_error(const render *want, plim_status status, const plim_error *err)
 {
-    static const char raised[] = "TemplateError: ", forbidden[] = "SecurityError: ";
-    bool unsafe = !strncmp(want->error.at, forbidden, sizeof forbidden - 1);
-    bool told = strncmp(want->error.at, raised, sizeof raised - 1) != 0 ||
-                strstr(err->message, want->error.at + sizeof raised - 1);
-    if (status == (unsafe ? PLIM_E_UNSAFE : PLIM_E_FORMAT) && told)
+    static const char raised[] = "TemplateError: ";
+    plim_status due = is_class(want, "SecurityError")    ? PLIM_E_UNSAFE
+                      : is_class(want, "RecursionError") ? PLIM_E_LIMIT
+                                                         : PLIM_E_FORMAT;
+    bool told = !is_class(want, raised) || strstr(err->message, want->error.at + sizeof raised - 1);
+    if (status == due && told)
         return true;
     fprintf(stderr, "%s: want %s\n  have %s: %s\n", want->context.at, want->error.at,
             plim_status_name(status), err->message);
