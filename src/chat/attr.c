@@ -238,7 +238,7 @@ static plim_status item(plim_run *run, plim_val v, plim_val key, plim_val *out)
     int64_t at, length;
     *out = plim_missing();
     if (v.kind == PLIM_V_DICT) {
-        if (key.kind == PLIM_V_LIST || key.kind == PLIM_V_DICT || key.kind == PLIM_V_SLICE)
+        if (key.kind == PLIM_V_LIST || key.kind == PLIM_V_DICT)
             return PLIM_OK;
         return plim_dict_get(run, v.u.dict, key, out, &found);
     }

@@ -63,7 +63,6 @@ plim_status plim_hash(plim_run *run, plim_val v, uint64_t *out)
     }
     case PLIM_V_LIST:
     case PLIM_V_DICT:
-    case PLIM_V_SLICE:
         return plim_run_fail(run, PLIM_E_FORMAT, "unhashable type: '%s'", plim_type_name(v));
     case PLIM_V_RANGE:
         *out = hash_int(v.u.range->count ? v.u.range->start : -1);
@@ -182,7 +181,6 @@ plim_status plim_equal(plim_run *run, plim_val a, plim_val b, bool *out)
         return PLIM_OK;
     case PLIM_V_LIST:
     case PLIM_V_TUPLE:
-    case PLIM_V_SLICE:
         return equal_lists(run, a.u.list, b.u.list, out);
     case PLIM_V_DICT:
         return equal_dicts(run, a.u.dict, b.u.dict, out);

@@ -172,17 +172,6 @@ static plim_status eval_getitem(plim_run *run, const plim_node *node, plim_val *
     return plim_slice(run, object, bounds, out);
 }
 
-/* A slice within a tuple, where it is a value. */
-static plim_status eval_slice(plim_run *run, const plim_node *node, plim_val *out)
-{
-    plim_list *list;
-    PLIM_TRY(plim_list_new(run, 3, &list));
-    PLIM_TRY(eval_bounds(run, node, list->at));
-    list->count = 3;
-    *out = plim_of_list(list, PLIM_V_SLICE);
-    return PLIM_OK;
-}
-
 /* ---- calls ---- */
 
 static plim_status add_named(plim_run *run, plim_args *args, size_t *cap, const plim_str *name,
@@ -302,9 +291,8 @@ static const eval_fn evals[PLIM_OPS] = {
     [PLIM_X_NOT] = eval_not,         [PLIM_X_COMPARE] = eval_compare,
     [PLIM_X_BINARY] = eval_binary,   [PLIM_X_UNARY] = eval_unary,
     [PLIM_X_CONCAT] = eval_concat,   [PLIM_X_GETATTR] = eval_getattr,
-    [PLIM_X_GETITEM] = eval_getitem, [PLIM_X_SLICE] = eval_slice,
-    [PLIM_X_CALL] = eval_call,       [PLIM_X_FILTER] = eval_filter,
-    [PLIM_X_TEST] = eval_test,
+    [PLIM_X_GETITEM] = eval_getitem, [PLIM_X_CALL] = eval_call,
+    [PLIM_X_FILTER] = eval_filter,   [PLIM_X_TEST] = eval_test,
 };
 
 plim_status plim_eval(plim_run *run, const plim_node *node, plim_val *out)

@@ -207,6 +207,7 @@ static plim_status make_macro(plim_run *run, const plim_node *node, plim_val *ou
     plim_macro *macro = plim_run_new(run, 1, sizeof *macro);
     if (!macro)
         return plim_run_error(run);
+    plim_scope_keep(run->scope);
     *macro = (plim_macro){node, run->scope, node->name};
     *out = (plim_val){.kind = PLIM_V_MACRO, .u.macro = macro};
     return PLIM_OK;

@@ -310,7 +310,7 @@ plim_status plim_format_method(plim_run *run, plim_val self, const plim_args *ar
     formatting f = {.args = args, .markup = self.markup};
     plim_buf *buf;
     PLIM_TRY(plim_buf_new(run, &buf));
-    PLIM_TRY(vformat(run, &f, self.u.s, 2, buf));
+    PLIM_TRY(vformat(run, &f, self.u.s, 3, buf));
     PLIM_TRY(plim_buf_take(run, buf, out));
     out->markup = self.markup;
     return PLIM_OK;

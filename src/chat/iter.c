@@ -101,9 +101,7 @@ plim_status plim_next(plim_run *run, plim_iter *iter, plim_val *out)
         if (from >= s->bytes)
             return PLIM_OK;
         iter->at += plim_str_char(s, from, &code);
-        PLIM_TRY(plim_str_part(run, s, from, iter->at, out));
-        out->markup = iter->source.markup;
-        return PLIM_OK;
+        return plim_str_part(run, s, from, iter->at, out);
     }
     case PLIM_V_RANGE: {
         const plim_range *range = iter->source.u.range;

@@ -77,7 +77,7 @@ static const char *unescape(literal *s)
         if (!hex(s, c == 'x' ? 2 : c == 'u' ? 4 : 8, &code))
             return "an escape in a string is cut short";
     } else if (c == 'N') {
-        return "a character by its name (\\N) in a string";
+        return "\\N: a character by its name";
     } else {
         s->out[s->bytes++] = '\\';
         s->out[s->bytes++] = c;
@@ -112,6 +112,10 @@ plim_status plim_lex_string(plim_lexer *lex)
                 s.out[s.bytes++] = *s.at++;
             else if (s.at++, s.at < s.end)
                 bad = unescape(&s);
+            if (bad && bad[0] == '\\')
+                return plim_fail_at(lex->err, PLIM_E_UNSUP,
+                                    (plim_where){lex->file, NULL, (int64_t)lex->pos}, "line %u: %s",
+                                    lex->line, bad);
             if (bad)
                 return plim_lex_fail(lex, bad);
         }

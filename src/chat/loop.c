@@ -33,19 +33,22 @@ plim_status plim_loop_length(plim_run *run, plim_loop *loop, int64_t *out)
 
 typedef struct condition {
     const plim_node *node;
-    plim_scope *scope;
+    plim_scope *scope, *turn;
 } condition;
 
 static plim_status next_that_passes(plim_run *run, plim_iter *iter, plim_val *out)
 {
-    const condition *c = iter->state;
+    condition *c = iter->state;
     plim_scope *before = run->scope;
     for (;;) {
         plim_val truth;
         PLIM_TRY(plim_next(run, iter->inner, out));
         if (out->kind == PLIM_V_MISSING)
             break;
-        PLIM_TRY(plim_scope_new(run, c->scope, &run->scope));
+        if (!c->turn || c->turn->kept)
+            PLIM_TRY(plim_scope_new(run, c->scope, &c->turn));
+        run->scope = c->turn;
+        run->scope->count = 0;
         PLIM_TRY(plim_assign(run, c->node->a, *out));
         PLIM_TRY(plim_eval(run, c->node->c, &truth));
         run->scope = before;
@@ -62,7 +65,8 @@ static plim_status with_condition(plim_run *run, const plim_node *node, plim_val
     plim_iter *inner;
     if (!c)
         return plim_run_error(run);
-    *c = (condition){node, run->scope};
+    plim_scope_keep(run->scope);
+    *c = (condition){node, run->scope, NULL};
     PLIM_TRY(plim_iterate(run, *source, &inner));
     PLIM_TRY(plim_iter_lazy(run, *source, next_that_passes, c, "loop", source));
     source->u.iter->inner = inner;
@@ -83,10 +87,13 @@ static plim_status advance(plim_run *run, plim_loop *loop, plim_val *item)
     return PLIM_OK;
 }
 
-/* A frame of its own for each turn. */
+/* A frame of its own for each turn: the last one's memory, where nothing looks into it any more. */
 static plim_status begin_turn(plim_run *run, const plim_node *node, plim_loop *loop)
 {
-    PLIM_TRY(plim_scope_new(run, loop->scope, &run->scope));
+    if (!loop->turn || loop->turn->kept)
+        PLIM_TRY(plim_scope_new(run, loop->scope, &loop->turn));
+    run->scope = loop->turn;
+    run->scope->count = 0;
     for (const plim_str **name = node->hidden; name && *name; name++)
         PLIM_TRY(plim_scope_set(run, run->scope, *name, plim_missing()));
     PLIM_TRY(plim_assign(run, node->a, loop->current));

@@ -153,6 +153,10 @@ static plim_status parse_subscript(plim_parser *p, plim_node **node)
         plim_node_append(&list, key);
     }
     PLIM_TRY(plim_expect_op(p, PLIM_OP_RBRACKET));
+    for (key = list.first; key && list.count > 1; key = key->next) {
+        if (key->op == PLIM_X_SLICE)
+            return plim_parse_fail(p, line, "a slice within a tuple");
+    }
     if (list.count != 1)
         PLIM_TRY(plim_node_make(p, PLIM_X_TUPLE, line, list.first, NULL, &key));
     else

@@ -338,9 +338,7 @@ static plim_status start_scopes(plim_run *run, const plim_templates *t)
     run->special[2] = t->names.varargs;
     for (const plim_str **name = run->source->hidden; name && *name; name++)
         PLIM_TRY(plim_scope_set(run, run->root, *name, plim_missing()));
-    if (run->source->blocks)
-        PLIM_TRY(plim_scope_set(run, run->root, t->names.self, (plim_val){.kind = PLIM_V_SELF}));
-    return PLIM_OK;
+    return plim_scope_set(run, run->root, t->names.self, (plim_val){.kind = PLIM_V_SELF});
 }
 
 static plim_status render(plim_run *run, const plim_templates *t, const plim_chat_request *request,

@@ -189,8 +189,6 @@ plim_status plim_repr(plim_run *run, plim_buf *buf, plim_val v)
         return repr_list(run, buf, v.u.list, "[", "]");
     case PLIM_V_TUPLE:
         return repr_list(run, buf, v.u.list, "(", v.u.list->count == 1 ? ",)" : ")");
-    case PLIM_V_SLICE:
-        return repr_list(run, buf, v.u.list, "slice(", ")");
     case PLIM_V_DICT:
         return repr_dict(run, buf, v.u.dict);
     case PLIM_V_VIEW:
@@ -203,6 +201,8 @@ plim_status plim_repr(plim_run *run, plim_buf *buf, plim_val v)
         return plim_buf_literal(run, buf, ">");
     case PLIM_V_LOOP:
         return repr_loop(run, buf, v);
+    case PLIM_V_SELF:
+        return plim_buf_literal(run, buf, "<TemplateReference None>");
     case PLIM_V_MACRO:
         return repr_macro(run, buf, v.u.macro);
     default: /* Python would print an address */

@@ -18,6 +18,7 @@ struct plim_scope {
     plim_scope *parent;
     plim_variable *at;
     size_t count, cap;
+    bool kept; /* a macro or an iterator looks into it later */
 };
 
 struct plim_run {
@@ -106,6 +107,7 @@ struct plim_loop {
     unsigned depth0;
     const plim_node *recursive; /* the for statement, or NULL */
     plim_scope *scope;          /* around it */
+    plim_scope *turn;           /* of the turn */
 };
 
 plim_status plim_call(plim_run *run, plim_val callee, const plim_args *args, plim_val *out);
@@ -179,6 +181,8 @@ plim_status plim_json_context(plim_run *run, const char *text, size_t bytes, pli
 /* ---- variables ---- */
 
 plim_status plim_scope_new(plim_run *run, plim_scope *parent, plim_scope **out);
+/* From now on this scope and those around it stay as they are when their statement ends. */
+void plim_scope_keep(plim_scope *scope);
 plim_status plim_scope_set(plim_run *run, plim_scope *scope, const plim_str *name, plim_val value);
 plim_status plim_lookup(plim_run *run, const plim_str *name, plim_val *out);
 

@@ -250,20 +250,33 @@ static unsigned uses(const plim_names *names, const plim_node *list)
     return found;
 }
 
-static void mark_macros(const plim_names *names, plim_node *list)
+/* A parameter `caller` must have a default where the body calls it. */
+static plim_status check_caller(plim_parser *p, const plim_node *macro)
+{
+    for (const plim_node *param = macro->a; param; param = param->next) {
+        if ((macro->flags & PLIM_USES_CALLER) && param->name == p->names->caller && !param->a)
+            return plim_parse_fail(p, param->line, "the parameter 'caller' must have a default");
+    }
+    return PLIM_OK;
+}
+
+static plim_status mark_macros(plim_parser *p, plim_node *list)
 {
     for (; list; list = list->next) {
-        if (list->op == PLIM_S_MACRO || list->op == PLIM_S_CALL)
-            list->flags |= (uint8_t)uses(names, list->body);
-        mark_macros(names, list->a); /* branches */
-        mark_macros(names, list->body);
+        if (list->op == PLIM_S_MACRO || list->op == PLIM_S_CALL) {
+            list->flags |= (uint8_t)uses(p->names, list->body);
+            PLIM_TRY(check_caller(p, list));
+        }
+        PLIM_TRY(mark_macros(p, list->a)); /* branches */
+        PLIM_TRY(mark_macros(p, list->body));
         if (list->op == PLIM_S_FOR)
-            mark_macros(names, list->other);
+            PLIM_TRY(mark_macros(p, list->other));
     }
+    return PLIM_OK;
 }
 
 plim_status plim_symbols(plim_parser *p, plim_template *template)
 {
-    mark_macros(p->names, template->body);
+    PLIM_TRY(mark_macros(p, template->body));
     return analyze(p, NULL, NULL, template->body, &template->hidden);
 }

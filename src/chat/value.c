@@ -67,6 +67,12 @@ plim_status plim_scope_new(plim_run *run, plim_scope *parent, plim_scope **out)
     return PLIM_OK;
 }
 
+void plim_scope_keep(plim_scope *scope)
+{
+    for (; scope && !scope->kept; scope = scope->parent)
+        scope->kept = true;
+}
+
 plim_status plim_scope_set(plim_run *run, plim_scope *scope, const plim_str *name, plim_val value)
 {
     for (size_t i = 0; i < scope->count; i++) {
@@ -134,7 +140,6 @@ const char *plim_type_name(plim_val v)
                                                     [PLIM_V_DICT] = "dict",
                                                     [PLIM_V_VIEW] = "dict view",
                                                     [PLIM_V_RANGE] = "range",
-                                                    [PLIM_V_SLICE] = "slice",
                                                     [PLIM_V_ITER] = "generator",
                                                     [PLIM_V_NAMESPACE] = "Namespace",
                                                     [PLIM_V_LOOP] = "LoopContext",

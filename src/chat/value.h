@@ -79,7 +79,6 @@ typedef enum plim_kind {
     PLIM_V_DICT,
     PLIM_V_VIEW, /* keys, values or items of a dict */
     PLIM_V_RANGE,
-    PLIM_V_SLICE, /* slice(a, b, c): a list of three */
     PLIM_V_ITER,
     PLIM_V_NAMESPACE,
     PLIM_V_LOOP,
