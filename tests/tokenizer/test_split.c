@@ -82,7 +82,7 @@ static const plim_node *read_line(plim_arena *arena, const char *line, size_t by
 {
     plim_json *json;
     plim_json_event event;
-    const plim_node *root;
+    const plim_node *root = NULL;
     plim_error err = {0};
     if (plim_json_open_memory(&json, alloc, line, bytes, recording, NULL, &err) ||
         plim_json_next(json, &event, &err) || plim_tree_read(&root, arena, json, event, &err))
