@@ -2,19 +2,14 @@
  *
  * Byte-pair encoding of one piece: the merge of the lowest rank first, the leftmost of equals.
  * Short pieces scan for it, long ones keep a heap of (order, position) over a linked list: n log n
- * for a piece of any length.  A piece met before comes from a cache.
- *
- * Where a text is not pre-tokenized (SentencePiece's way) it is one piece of any length.  It is cut
- * between two characters that no merge ever joins: whatever is merged on one side then does not
- * depend on the other, so the ids are those of the whole. */
+ * for a piece of any length.  What spares this work is in bpe_cache.c. */
 #include "tokenizer/bpe.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "base/utf8.h"
 
-enum { SCAN_SYMBOLS = 40, SHORT_BYTES = 15 };
+enum { SCAN_SYMBOLS = 40 };
 
 /* ---- merging ---- */
 
@@ -33,6 +28,8 @@ static unsigned merge_by_scan(const plim_run *run, uint32_t *id, uint32_t *bytes
 {
     const plim_merges *merges = &run->tok->bpe.merges;
     uint32_t order[SCAN_SYMBOLS];
+    for (unsigned i = 0; i + 1 < count; i++)
+        plim_merges_prefetch(merges, id[i], id[i + 1]);
     for (unsigned i = 0; i + 1 < count; i++)
         order[i] = pair_order(run, id[i], id[i + 1]);
     while (count > 1) {
@@ -290,9 +287,14 @@ static plim_status read_symbols(reader *r, const char *text, size_t bytes, plim_
     const plim_tok *tok = r->run->tok;
     plim_status status = PLIM_OK;
     for (size_t at = 0, length; !status && at < bytes; at += length) {
+        unsigned char first = (unsigned char)text[at];
         length = tok->byte_pieces ? 1 : character_bytes(text + at, bytes - at);
         unsigned around = (at ? 1u : 0) | (at + length == bytes ? 2u : 0);
-        status = add_character(r, text + at, length, around, err);
+        uint32_t id = length == 1 ? tok->bpe.symbol[around][first] : PLIM_TOK_NONE;
+        if (id != PLIM_TOK_NONE && !r->unknown && !r->run->no_special)
+            add_symbol(r, id, 1);
+        else
+            status = add_character(r, text + at, length, around, err);
     }
     flush_unknown(r);
     return status;
@@ -314,7 +316,7 @@ static uint32_t whole_piece(const plim_run *run, const char *text, size_t bytes)
 }
 
 /* A piece without the help of the cache. */
-static plim_status encode_piece(plim_run *run, const char *text, size_t bytes, plim_error *err)
+plim_status plim_bpe_encode(plim_run *run, const char *text, size_t bytes, plim_error *err)
 {
     const plim_bpe *bpe = &run->tok->bpe;
     plim_symbols *s = &run->bpe.symbols;
@@ -333,249 +335,5 @@ static plim_status encode_piece(plim_run *run, const char *text, size_t bytes, p
     r.count = merge_by_scan(run, s->id, run->tracked ? s->bytes : NULL, r.count);
     for (uint32_t i = 0; !status && i < r.count; i++)
         status = plim_run_push(run, s->id[i], s->bytes[i], err);
-    return status;
-}
-
-/* ---- the cache ---- */
-
-plim_status plim_bpe_scratch_prepare(plim_run *run, size_t bytes, plim_error *err)
-{
-    enum { FROM_BYTES = 512, FEWEST = 6, MOST = 14, LINE = 64 };
-    plim_bpe_scratch *s = &run->bpe;
-    unsigned bits = FEWEST;
-    s->bytes_seen += bytes;
-    while (bits < MOST && (uint64_t)1 << bits < s->bytes_seen / 32)
-        bits++;
-    if (run->tok->model != PLIM_MODEL_BPE || s->bytes_seen < FROM_BYTES || bits <= s->cache_bits)
-        return PLIM_OK;
-    /* Two short entries in a line; a long one for every eight of them. */
-    size_t lines = (size_t)1 << bits, longs = lines / 4;
-    plim_delete(run->alloc, s->cache);
-    s->cache_bits = 0;
-    s->cache = plim_new(run->alloc, (lines + 2 * longs + 1), LINE, err);
-    if (!s->cache)
-        return plim_tok_nomem(err);
-    uintptr_t start = ((uintptr_t)s->cache + LINE - 1) & ~(uintptr_t)(LINE - 1);
-    s->short_cache = (plim_short_entry *)start;
-    s->long_cache = (plim_long_entry *)(start + lines * LINE);
-    s->cache_bits = bits;
-    return PLIM_OK;
-}
-
-void plim_bpe_scratch_free(plim_bpe_scratch *s, const plim_alloc *alloc)
-{
-    plim_delete(alloc, s->cache);
-    plim_delete(alloc, s->spelled.data);
-    plim_delete(alloc, s->symbols.id);
-    plim_delete(alloc, s->symbols.next);
-    plim_delete(alloc, s->symbols.prev);
-    plim_delete(alloc, s->symbols.bytes);
-    plim_delete(alloc, s->symbols.heap);
-    *s = (plim_bpe_scratch){0};
-}
-
-static_assert(sizeof(plim_short_entry) == 32 && sizeof(plim_long_entry) == 128, "lines");
-
-/* The first 16 bytes at text, zero behind `bytes` (at most 15), which is the last byte. */
-static inline void load_key(const char *text, size_t bytes, size_t readable, uint64_t key[2])
-{
-    if (__builtin_expect(readable >= 16, 1)) {
-        memcpy(key, text, 16);
-    } else {
-        key[0] = key[1] = 0;
-        memcpy(key, text, bytes);
-    }
-    if (bytes >= 8) {
-        key[1] &= ((uint64_t)1 << (8 * bytes - 64)) - 1;
-    } else {
-        key[0] &= ((uint64_t)1 << (8 * bytes)) - 1;
-        key[1] = 0;
-    }
-    key[1] |= (uint64_t)bytes << 56;
-}
-
-static inline uint64_t mix(uint64_t a, uint64_t b)
-{
-    uint64_t hash = a * 0x9E3779B97F4A7C15u;
-    hash = (hash ^ hash >> 32 ^ b) * 0xD6E8FEB86659FD93u;
-    return hash ^ hash >> 32;
-}
-
-static uint64_t hash_long(const char *text, size_t bytes)
-{
-    uint64_t hash = bytes, word;
-    for (; bytes > 8; bytes -= 8, text += 8) {
-        memcpy(&word, text, 8);
-        hash = mix(hash, word);
-    }
-    word = 0;
-    memcpy(&word, text, bytes);
-    return mix(hash, word);
-}
-
-static plim_status long_piece(plim_run *run, const char *text, size_t bytes, plim_error *err)
-{
-    if (bytes > PLIM_LONG_KEY_BYTES)
-        return encode_piece(run, text, bytes, err);
-    size_t at = hash_long(text, bytes) & (((size_t)1 << run->bpe.cache_bits) / 4 - 1);
-    plim_long_entry *entry = &run->bpe.long_cache[at];
-    plim_status status = PLIM_OK;
-    if (entry->bytes == bytes && memcmp(entry->key, text, bytes) == 0) {
-        for (unsigned i = 0; !status && i < entry->count; i++)
-            status = plim_run_push(run, entry->ids[i], 0, err);
-        return status;
-    }
-    size_t before = run->count;
-    status = encode_piece(run, text, bytes, err);
-    size_t made = run->count - before;
-    if (!status && made <= PLIM_LONG_IDS) {
-        entry->bytes = (uint8_t)bytes;
-        entry->count = (uint8_t)made;
-        memcpy(entry->key, text, bytes);
-        memcpy(entry->ids, run->ids + before, made * sizeof *entry->ids);
-    }
-    return status;
-}
-
-static plim_status fill_short(plim_run *run, plim_short_entry *pair, const uint64_t key[2],
-                              const char *text, size_t bytes, plim_error *err)
-{
-    size_t before = run->count;
-    plim_status status = encode_piece(run, text, bytes, err);
-    size_t made = run->count - before;
-    if (status || made > sizeof pair->ids / sizeof *pair->ids)
-        return status;
-    pair[1] = pair[0];
-    memcpy(pair[0].key, key, sizeof pair[0].key);
-    memcpy(pair[0].ids, run->ids + before, made * sizeof *pair->ids);
-    pair[0].count = (uint32_t)made;
-    return PLIM_OK;
-}
-
-/* An untracked piece, by the cache. */
-static inline plim_status cached_piece(plim_run *run, const char *text, size_t bytes,
-                                       size_t readable, plim_error *err)
-{
-    if (bytes > SHORT_BYTES)
-        return long_piece(run, text, bytes, err);
-    if (__builtin_expect(run->cap - run->count < 4, 0)) {
-        plim_status status = plim_run_grow(run, run->count + 4, err);
-        if (status)
-            return status;
-    }
-    uint64_t key[2];
-    load_key(text, bytes, readable, key);
-    size_t line = mix(key[0], key[1]) >> (64 - run->bpe.cache_bits);
-    plim_short_entry *pair = run->bpe.short_cache + 2 * line, *entry = pair;
-    if (entry->key[0] != key[0] || entry->key[1] != key[1]) {
-        entry++;
-        if (entry->key[0] != key[0] || entry->key[1] != key[1])
-            return fill_short(run, pair, key, text, bytes, err);
-    }
-    memcpy(run->ids + run->count, entry->ids, sizeof entry->ids);
-    run->count += entry->count;
-    return PLIM_OK;
-}
-
-static inline plim_status part_piece(plim_run *run, const char *text, size_t bytes, size_t readable,
-                                     plim_error *err)
-{
-    return run->bpe.cache_bits && !run->tracked ? cached_piece(run, text, bytes, readable, err)
-                                                : encode_piece(run, text, bytes, err);
-}
-
-/* ---- cutting ---- */
-
-uint64_t plim_bpe_pair_hash(uint32_t first, uint32_t second)
-{
-    return mix((uint64_t)first << 32 | second, 0x5851F42D4C957F2Du);
-}
-
-/* May `first` stand before `second` inside a token? */
-static bool are_joined(const plim_bpe *bpe, uint32_t first, uint32_t second)
-{
-    uint64_t bit = plim_bpe_pair_hash(first, second) >> (64 - bpe->joined_bits);
-    return bpe->joined[bit / 64] >> (bit % 64) & 1;
-}
-
-static uint32_t code_before(const char *text, size_t at)
-{
-    size_t start = at - 1;
-    while (start && ((unsigned char)text[start] & 0xC0) == 0x80)
-        start--;
-    uint32_t code = (unsigned char)text[start];
-    if (code >= 0x80) {
-        size_t bad;
-        bool incomplete;
-        plim_utf8_decode(text + start, at - start, &code, &bad, &incomplete);
-    }
-    return code;
-}
-
-#define LOWER_BLOCK 0x2581 /* what SentencePiece writes for a space */
-
-static bool is_known(const plim_bpe *bpe, uint32_t code)
-{
-    return code < 0x80 ? bpe->symbol[0][code] != PLIM_TOK_NONE
-                       : code == LOWER_BLOCK && bpe->block_known;
-}
-
-/* Is there a cut between two characters?  Only where one of them is a known symbol: unknown text on
- * both sides may become one token.  Where unknown text is dropped, what stands around it becomes
- * neighbours, so both have to be known. */
-static bool may_cut(const plim_bpe *bpe, uint32_t first, uint32_t second)
-{
-    unsigned known = is_known(bpe, first) + is_known(bpe, second);
-    return known >= (bpe->drops_unknown ? 2 : 1) && !are_joined(bpe, first, second);
-}
-
-void plim_bpe_settle_cuts(plim_bpe *bpe)
-{
-    for (uint32_t second = 0; second <= 128; second++)
-        for (uint32_t first = 0; first < 128; first++)
-            if (may_cut(bpe, first, second == 128 ? LOWER_BLOCK : second))
-                bpe->ascii_cuts[second][first / 64] |= (uint64_t)1 << (first % 64);
-}
-
-/* ASCII, and neither letter nor digit. */
-static inline bool is_sign(unsigned char c)
-{
-    static const uint64_t words[2] = {0x03FF000000000000, 0x07FFFFFE07FFFFFE};
-    return c < 0x80 && !(words[c / 64] >> (c % 64) & 1);
-}
-
-/* The end of the part that begins at text[from].  Cuts are looked for before U+2581, which begins
- * words, and on both sides of signs. */
-static size_t next_cut(const plim_bpe *bpe, const char *text, size_t bytes, size_t from)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    for (size_t at = from + 1; at < bytes; at++) {
-        unsigned char c = p[at], before = p[at - 1];
-        uint32_t second = c;
-        if (c >= 0x80) {
-            if (c != 0xE2 || bytes - at < 3 || p[at + 1] != 0x96 || p[at + 2] != 0x81)
-                continue;
-            second = 128;
-        } else if (!is_sign(c) && !is_sign(before)) {
-            continue;
-        }
-        if (before < 0x80 ? bpe->ascii_cuts[second][before / 64] >> (before % 64) & 1
-                          : may_cut(bpe, code_before(text, at), c < 0x80 ? c : LOWER_BLOCK))
-            return at;
-    }
-    return bytes;
-}
-
-plim_status plim_bpe_piece(plim_run *run, const plim_text *piece, plim_error *err)
-{
-    const plim_bpe *bpe = &run->tok->bpe;
-    size_t readable = piece->readable > piece->bytes ? piece->readable : piece->bytes;
-    if (!bpe->joined)
-        return part_piece(run, piece->data, piece->bytes, readable, err);
-    plim_status status = PLIM_OK;
-    for (size_t at = 0, end; !status && at < piece->bytes; at = end) {
-        end = next_cut(bpe, piece->data, piece->bytes, at);
-        status = part_piece(run, piece->data + at, end - at, readable - at, err);
-    }
     return status;
 }

@@ -14,10 +14,8 @@
 
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tree.h"
+#include "tokenizer/vocab.h"
 
-#define PLIM_TOK_NONE              UINT32_MAX
-#define PLIM_TOK_MAX_ID            ((1u << 21) - 1)
-#define PLIM_TOK_MAX_MERGES        ((1u << 22) - 1)
 #define PLIM_TOK_MAX_STEPS         16   /* of the pre-tokenizer, sequences flattened */
 #define PLIM_TOK_MAX_TEMPLATE      4096 /* ids and sequences of the post-processor */
 #define PLIM_TOK_MAX_ADDED_BYTES   4096
@@ -29,154 +27,6 @@
 static inline plim_status plim_tok_nomem(const plim_error *err)
 {
     return err && err->code ? err->code : PLIM_E_NOMEM;
-}
-
-/* ---- vocab.c: strings and their ids ---- */
-
-#define PLIM_VOCAB_INLINE 15
-
-/* A string of up to 15 bytes lies in its entry, zeroes behind it; a longer one in plim_vocab.text.
- */
-typedef struct plim_vocab_entry {
-    union {
-        struct {
-            char text[PLIM_VOCAB_INLINE];
-            uint8_t tag; /* 0: no such token; 1 + length, or LONG; and flags */
-        };
-        struct {
-            uint32_t offset, bytes;
-        } longer;
-    };
-} plim_vocab_entry;
-
-#define PLIM_VOCAB_LONG     0x20
-#define PLIM_VOCAB_VERBATIM 0x40 /* not of the alphabet, in a vocabulary of bytes */
-#define PLIM_VOCAB_ADDED    0x80 /* an added token, see added.c */
-#define PLIM_VOCAB_FLAGS    (PLIM_VOCAB_VERBATIM | PLIM_VOCAB_ADDED)
-
-#define PLIM_VOCAB_LATE 16
-
-typedef struct plim_vocab {
-    const plim_alloc *alloc;
-    plim_vocab_entry *entries; /* by id */
-    size_t entry_cap;
-    uint32_t size; /* one past the largest id */
-    char *text;
-    size_t text_used, text_cap;
-    plim_vocab_entry *aliases; /* further strings of an id that has one */
-    uint32_t *alias_ids;
-    size_t alias_count, alias_cap, alias_id_cap;
-    uint32_t *slots; /* 22 bits: id, or alias; 10 bits of the hash; NONE: free */
-    uint32_t slot_count;
-    uint32_t count; /* distinct strings */
-    size_t longest; /* bytes of the longest string */
-    struct {        /* of plim_vocab_add_later: ids that are not in the index yet */
-        uint64_t hash;
-        uint32_t id;
-    } late[PLIM_VOCAB_LATE];
-    unsigned late_first, late_count;
-    bool duplicate_ids;
-    bool raw; /* strings are bytes, out of the byte-level alphabet, unless they are VERBATIM */
-} plim_vocab;
-
-void plim_vocab_init(plim_vocab *vocab, const plim_alloc *alloc);
-void plim_vocab_free(plim_vocab *vocab);
-/* Before the first string: room in the index for about so many. */
-plim_status plim_vocab_expect(plim_vocab *vocab, uint64_t count, plim_error *err);
-/* The last id of a string wins, as in a JSON object read by Hugging Face.  id <= PLIM_TOK_MAX_ID.
- */
-plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
-                           plim_error *err);
-/* The same for many in a row, which can't be found before plim_vocab_settle: the index is written
- * when its cache line has come. */
-plim_status plim_vocab_add_later(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
-                                 plim_error *err);
-void plim_vocab_settle(plim_vocab *vocab);
-/* A string that is looked up with others. */
-typedef struct plim_vocab_query {
-    const char *text;
-    size_t bytes;
-    uint64_t hash; /* plim_vocab_find_many's own */
-    uint32_t id;   /* in: a guess, NONE for none; out: the answer, NONE */
-} plim_vocab_query;
-/* As plim_vocab_find, for several at once: their cache misses overlap. */
-void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, size_t count);
-/* NONE when it is not there, or when the index was dropped by plim_vocab_finish. */
-uint32_t plim_vocab_find(const plim_vocab *vocab, const char *text, size_t bytes);
-/* The string of an id, not NUL-terminated (bytes, see `raw`); NULL when it has none. */
-const char *plim_vocab_text(const plim_vocab *vocab, uint32_t id, size_t *bytes);
-/* The string is bytes and not spelled in the alphabet. */
-static inline bool plim_vocab_is_raw(const plim_vocab *vocab, uint32_t id)
-{
-    return vocab->raw && !(vocab->entries[id].tag & PLIM_VOCAB_VERBATIM);
-}
-/* Which strings can still be found after loading. */
-typedef enum plim_vocab_index {
-    PLIM_INDEX_NONE,
-    PLIM_INDEX_CHARACTERS, /* those of one character */
-    PLIM_INDEX_ALL
-} plim_vocab_index;
-/* Shrink to what is used.  raw: turn strings of the byte-level alphabet into bytes, which are then
- * what is found. */
-plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, plim_vocab_index index, plim_error *err);
-
-/* plim_grow for arrays of megabytes: in steps of `step` elements, so that no more is touched than
- * is needed (new memory is zeroed). */
-plim_status plim_grow_steps(const plim_alloc *alloc, void *array, size_t *cap, size_t need,
-                            size_t size, size_t step, plim_error *err);
-
-/* ---- merges.c: pairs of ids and what they become ---- */
-
-/* left, right and what they become, 21 bits each, the left one on top. */
-typedef uint64_t plim_merge;
-
-static inline plim_merge plim_merge_of(uint32_t left, uint32_t right, uint32_t merged)
-{
-    return (uint64_t)left << 42 | (uint64_t)right << 21 | merged;
-}
-
-/* A slot is left, right and the order of the merge in one word, so that a look-up touches one cache
- * line.  Where ids rise with ranks, as in nearly all files, the order is the id of what is made
- * (and, below it, which of the merges that make it); else it is the rank. */
-typedef struct plim_merges {
-    uint64_t *slots; /* left, right: id_bits each; order: the rest.  All ones: free */
-    uint32_t slot_count;
-    uint32_t *merged; /* by rank; NULL: the id is in the order */
-    uint32_t count;
-    unsigned id_bits, order_bits, tie_bits;
-} plim_merges;
-
-/* rules[count] in the order of their rank, ids below `size`; the last of several for one pair wins.
- * The array (room for *cap) becomes the table, so both are never held: *rules is NULL after.
- * LIMIT: too many for what a slot holds. */
-plim_status plim_merges_build(plim_merges *merges, const plim_alloc *alloc, plim_merge **rules,
-                              size_t *cap, uint32_t count, uint32_t size, plim_error *err);
-void plim_merges_free(plim_merges *merges, const plim_alloc *alloc);
-
-static inline uint32_t plim_merges_home(uint64_t key, uint32_t slot_count)
-{
-    uint64_t hash = key * 0x9E3779B97F4A7C15u;
-    return (uint32_t)(((hash >> 32) * slot_count) >> 32);
-}
-
-/* The order of the merge of two ids (lower comes first), NONE when there is none. */
-static inline uint32_t plim_merges_order(const plim_merges *merges, uint32_t left, uint32_t right)
-{
-    uint64_t key = (uint64_t)left << merges->id_bits | right;
-    for (uint32_t i = plim_merges_home(key, merges->slot_count);;
-         i = i + 1 == merges->slot_count ? 0 : i + 1) {
-        uint64_t slot = merges->slots[i];
-        if (slot >> merges->order_bits == key)
-            return (uint32_t)(slot & ((1u << merges->order_bits) - 1));
-        if (slot == UINT64_MAX)
-            return PLIM_TOK_NONE;
-    }
-}
-
-/* What the merge of an order makes. */
-static inline uint32_t plim_merges_made(const plim_merges *merges, uint32_t order)
-{
-    return merges->merged ? merges->merged[order] : order >> merges->tie_bits;
 }
 
 /* ---- regex.c: PCRE2 ---- */
@@ -401,17 +251,19 @@ typedef struct plim_symbols {
     size_t heap_count, heap_cap;
 } plim_symbols;
 
+#define PLIM_SHORT_IDS 3
+
 /* A piece of up to 15 bytes that was met before: half a cache line, two share one. */
 typedef struct plim_short_entry {
     uint64_t key[2]; /* the bytes, zeroes behind them; the last byte is their number, 0: free */
-    uint32_t ids[3];
+    uint32_t ids[PLIM_SHORT_IDS];
     uint32_t count;
 } plim_short_entry;
 
 #define PLIM_LONG_KEY_BYTES 94
 #define PLIM_LONG_IDS       8
 
-/* A longer one: indented code makes many. */
+/* A longer one (indented code makes many), or one of more ids. */
 typedef struct plim_long_entry {
     char key[PLIM_LONG_KEY_BYTES];
     uint8_t bytes, count; /* bytes 0: free */

@@ -215,12 +215,12 @@ static const bad_json bad_files[] = {
      "lacks"},
     {"added-object", WITH_BYTES("\"added_tokens\":@{}"), PLIM_E_FORMAT, "array"},
     /* normalizer */
-    {"normalizer-prepend", WITH_BYTES("\"normalizer\":{\"type\":@\"Prepend\",\"prepend\":\"_\"}"),
-     PLIM_E_UNSUP, "normalizer type \"Prepend\""},
-    {"normalizer-lowercase",
+    {"normalizer-unknown", WITH_BYTES("\"normalizer\":{\"type\":@\"Uppercase\"}"), PLIM_E_UNSUP,
+     "Uppercase"},
+    {"normalizer-unknown-in-list",
      WITH_BYTES("\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{"
-                "\"type\":@\"Lowercase\"}]}"),
-     PLIM_E_UNSUP, "Lowercase"},
+                "\"type\":@\"Uppercase\"}]}"),
+     PLIM_E_UNSUP, "Uppercase"},
     {"normalizer-number", WITH_BYTES("\"normalizer\":@1"), PLIM_E_FORMAT, "normalizer"},
     {"normalizer-no-type", WITH_BYTES("\"normalizer\":@{}"), PLIM_E_FORMAT, "type"},
     /* pre-tokenizer */
