@@ -23,11 +23,12 @@ typedef struct cli {
     plim_speeds speeds;       /* measured here before; c->model points to it where there are any */
     cli_progress progress;
     char cache[4096];
-    char *texts[2]; /* of @FILE options */
+    char *texts[3]; /* of @FILE options */
 } cli;
 
 /* The commands.  Their status decides the exit code; the error is printed by the caller. */
 plim_status run_command(cli *c, plim_error *err);
+plim_status chat_command(cli *c, plim_error *err);
 plim_status plan_command(cli *c, plim_error *err);
 plim_status load_command(cli *c, plim_error *err);
 plim_status info_command(cli *c, plim_error *err);
@@ -35,9 +36,13 @@ plim_status info_cpu(cli *c, plim_error *err); /* info --cpu */
 plim_status logits_command(cli *c, plim_error *err);
 plim_status tokenize_command(cli *c, plim_error *err);
 plim_status detokenize_command(cli *c, plim_error *err);
+plim_status template_command(cli *c, plim_error *err);
 plim_status synth_command(cli *c, plim_error *err);
 plim_status bench_command(cli *c, plim_error *err);
 plim_status convert_command(cli *c, plim_error *err);
+
+/* What plimsoll help chat says beyond the options. */
+void chat_help(cli_out *out);
 
 double cli_now(void); /* monotonic seconds */
 
@@ -62,7 +67,8 @@ typedef struct cli_prompt {
     char *text; /* of --prompt-file; freed with the rest */
 } cli_prompt;
 
-/* Two steps, so that a prompt's text counts as held already when the context opens: read, then
+/* With --chat the text is a message, and the ids are those of a turn through the chat template.
+ * Two steps, so that a prompt's text counts as held already when the context opens: read, then
  * encode. */
 plim_status prompt_read(cli *c, cli_prompt *prompt, const char **text, size_t *bytes,
                         plim_error *err);

@@ -23,6 +23,10 @@ enum {
     XDG_CACHE_HOME,
     HOME,
     PLIMSOLL_CPU,
+    XDG_STATE_HOME,
+    NO_COLOR,
+    TERM,
+    TZ,
     VARIABLES
 };
 
@@ -40,6 +44,12 @@ static const variable table[VARIABLES] = {
         {"PLIMSOLL_CPU",
          "the kernels, by a level that plimsoll info --cpu lists (scalar, avx2, ...);\n"
          "                         default: the best that this processor has"},
+    [XDG_STATE_HOME] = {"XDG_STATE_HOME",
+                        "lines typed in chat are kept in XDG_STATE_HOME/plimsoll/history;\n"
+                        "                         default: HOME/.local/state/plimsoll/history"},
+    [NO_COLOR] = {"NO_COLOR", "set and not empty: no dim lines in chat"},
+    [TERM] = {"TERM", "the terminal, for editing lines in chat; dumb: no dim lines"},
+    [TZ] = {"TZ", "the time zone, for chat templates that ask for the date"},
 };
 
 static const char *value_of(int which)
@@ -170,6 +180,24 @@ plim_status environment_speeds(char *path, size_t cap, plim_error *err)
         !join(path, cap, "speeds.json"))
         return cli_fail(err, PLIM_E_LIMIT, "the name of the cache folder is too long");
     return path[0] == '/' ? PLIM_OK : cli_fail(err, PLIM_E_IO, "there is no home folder");
+}
+
+plim_status environment_history(char *path, size_t cap, plim_error *err)
+{
+    const char *xdg = value_of(XDG_STATE_HOME);
+    bool given = xdg && xdg[0] == '/';
+    path[0] = '\0';
+    if (!append(path, cap, given ? xdg : "~/.local/state", given ? strlen(xdg) : 14) ||
+        (!given && !expand(path, cap)) || !join(path, cap, "plimsoll") ||
+        !join(path, cap, "history"))
+        return cli_fail(err, PLIM_E_LIMIT, "the name of the state folder is too long");
+    return path[0] == '/' ? PLIM_OK : cli_fail(err, PLIM_E_IO, "there is no home folder");
+}
+
+bool environment_colour(void)
+{
+    const char *no = value_of(NO_COLOR), *term = value_of(TERM);
+    return (!no || !*no) && term && *term && strcmp(term, "dumb") != 0;
 }
 
 plim_status environment_cpu(unsigned *mask, plim_error *err)

@@ -19,6 +19,13 @@ plim_status environment_cache(char *path, size_t cap, plim_error *err);
  * without a home folder. */
 plim_status environment_speeds(char *path, size_t cap, plim_error *err);
 
+/* The file of the lines typed in chat into path[cap]: XDG_STATE_HOME/plimsoll/history where that is
+ * an absolute path, else ~/.local/state/plimsoll/history.  Errors as environment_speeds. */
+plim_status environment_history(char *path, size_t cap, plim_error *err);
+
+/* A terminal may be written to in colour: NO_COLOR is not set, TERM names one. */
+bool environment_colour(void);
+
 /* The instruction sets that PLIMSOLL_CPU allows, *mask = PLIM_CPU_ALL where it is not set.
  * PLIM_E_USAGE for a level that does not exist or that this processor lacks. */
 plim_status environment_cpu(unsigned *mask, plim_error *err);

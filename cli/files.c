@@ -113,6 +113,21 @@ plim_status line_next(line_reader *r, bool *more, plim_error *err)
     return PLIM_OK;
 }
 
+plim_status folders_make(const char *path, plim_error *err)
+{
+    char folder[4096];
+    int n = snprintf(folder, sizeof folder, "%s", path);
+    if (n < 0 || (size_t)n >= sizeof folder)
+        return cli_fail_file(err, PLIM_E_LIMIT, path, -1, "the name is too long");
+    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(folder, 0700) != 0 && errno != EEXIST) /* 0700: as the XDG specification wants */
+            return cli_fail_errno(err, errno, folder, "cannot be made");
+        *slash = '/';
+    }
+    return PLIM_OK;
+}
+
 plim_status result_open(result_file *file, const char *path, plim_error *err)
 {
     struct stat st;

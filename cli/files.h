@@ -26,6 +26,9 @@ typedef struct line_reader {
 /* *more is false at the end of the input.  Errors as file_read. */
 plim_status line_next(line_reader *reader, bool *more, plim_error *err);
 
+/* The folders of a file's path, where they are missing, for the user alone.  IO. */
+plim_status folders_make(const char *path, plim_error *err);
+
 /* A result being written: PATH.partial-PID, then renamed.  What exists and is no regular file (a
  * device, a pipe) is written to directly. */
 typedef struct result_file {

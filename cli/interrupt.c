@@ -14,16 +14,18 @@
     "a mapped file of the model was cut short while it was in use, or its disk failed; "           \
     "--reader direct keeps weights in memory of its own"
 
-static volatile sig_atomic_t seen, lost_page_json;
+static volatile sig_atomic_t seen; /* the number of the signal; 0: none */
+static volatile sig_atomic_t spared, lost_page_json;
 static _Atomic(plim_session *) watched;
 static _Atomic(plim_plan *) watched_load;
 
 static void on_signal(int number)
 {
-    (void)number;
-    if (seen)
+    bool again = seen != 0;
+    if (again && !(spared && (number == SIGINT || seen == SIGINT)))
         _exit(130);
-    seen = 1;
+    if (!again || number != SIGINT)
+        seen = number;
     plim_session *session = atomic_load(&watched);
     if (session)
         plim_session_cancel(session);
@@ -71,6 +73,23 @@ void interrupt_install(bool json)
 bool interrupt_seen(void)
 {
     return seen != 0;
+}
+
+void interrupt_spare(bool on)
+{
+    spared = on;
+}
+
+bool interrupt_forget(void)
+{
+    sigset_t signals, was;
+    sigfillset(&signals); /* none may come between the look and the deed */
+    sigprocmask(SIG_SETMASK, &signals, &was);
+    bool only = seen == 0 || seen == SIGINT;
+    if (only)
+        seen = 0;
+    sigprocmask(SIG_SETMASK, &was, NULL);
+    return only;
 }
 
 void interrupt_watch(plim_session *session)

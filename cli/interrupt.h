@@ -2,7 +2,7 @@
  *
  * SIGINT and SIGTERM become a wish to stop, which callbacks poll and which reaches a session at
  * once; a second signal ends the process on the spot.  SIGPIPE is ignored: a closed pipe is seen by
- * write(). */
+ * write().  Where the program talks to somebody, SIGINT stops what it says and not the program. */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 
@@ -14,6 +14,13 @@
  * stdout too) and exit 1. */
 void interrupt_install(bool json);
 bool interrupt_seen(void);
+
+/* While on, Ctrl-C (SIGINT) is a wish that can be forgotten: however often it comes, it does not
+ * end the process by itself. */
+void interrupt_spare(bool on);
+
+/* Forget a SIGINT.  False, and nothing is forgotten, where another signal asked to stop. */
+bool interrupt_forget(void);
 
 /* The session that a signal cancels; NULL before it is closed. */
 void interrupt_watch(plim_session *session);

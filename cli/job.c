@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "baseline.h"
+#include "chat_template.h"
 #include "cli.h"
 #include "environment.h"
 #include "fail.h"
@@ -50,7 +51,7 @@ static plim_status find_line(const cli_options *o, uint64_t *limit, plim_error *
 static plim_status text_or_file(char **kept, const char **option, plim_error *err)
 {
     size_t bytes;
-    if (!*option || (*option)[0] != '@')
+    if (!*option || (*option)[0] != '@' || *kept)
         return PLIM_OK;
     plim_status status = file_read(*option + 1, kept, &bytes, err);
     if (status != PLIM_OK)
@@ -68,6 +69,8 @@ static plim_status fill_model_options(cli *c, plim_error *err)
     plim_status status = text_or_file(&c->texts[0], &o->device_map, err);
     if (status == PLIM_OK)
         status = text_or_file(&c->texts[1], &o->max_memory, err);
+    if (status == PLIM_OK)
+        status = text_or_file(&c->texts[2], &o->system, err);
     if (status == PLIM_OK && !o->cache_dir)
         status = environment_cache(c->cache, sizeof c->cache, err);
     if (status != PLIM_OK)
@@ -143,8 +146,8 @@ static void recall_speeds(cli *c)
     char path[4096], key[512];
     plim_error err;
     bool found = false;
-    bool loads = c->command == CMD_RUN || c->command == CMD_PLAN || c->command == CMD_LOAD ||
-                 c->command == CMD_LOGITS;
+    bool loads = c->command == CMD_RUN || c->command == CMD_CHAT || c->command == CMD_PLAN ||
+                 c->command == CMD_LOAD || c->command == CMD_LOGITS;
     if (!loads || !find_speeds(c, path, key, &err))
         return;
     if (speeds_read(path, key, &c->speeds, &found, &err) != PLIM_OK)
@@ -190,6 +193,7 @@ void cli_stop(cli *c)
     plim_context_close(&c->context);
     free(c->texts[0]);
     free(c->texts[1]);
+    free(c->texts[2]);
 }
 
 plim_status cli_check_name(const char *name, plim_error *err)
@@ -240,6 +244,24 @@ static plim_status no_model(cli *c, plim_status status, plim_error *err)
     return found != PLIM_OK ? found : status;
 }
 
+/* A conversation of one turn. */
+static plim_status encode_turn(cli *c, cli_prompt *prompt, const char *text, size_t bytes,
+                               int32_t **ids, plim_error *err)
+{
+    chat_template t;
+    chat_talk talk = {0};
+    plim_status status = chat_template_open(&t, c, err);
+    if (status == PLIM_OK && c->options.system)
+        status = chat_talk_set_system(&talk, c->options.system, err);
+    if (status == PLIM_OK)
+        status = chat_talk_add(&talk, "user", text, bytes, err);
+    if (status == PLIM_OK)
+        status = chat_template_encode(&t, prompt->tokenizer, &talk, 0, 0, ids, &prompt->count, err);
+    chat_talk_free(&talk);
+    chat_template_close(&t);
+    return status;
+}
+
 plim_status prompt_encode(cli *c, cli_prompt *prompt, const char *text, size_t bytes,
                           plim_error *err)
 {
@@ -253,7 +275,9 @@ plim_status prompt_encode(cli *c, cli_prompt *prompt, const char *text, size_t b
     if (status != PLIM_OK)
         return status;
     int32_t *ids = NULL;
-    if (!given->ids)
+    if (c->options.chat)
+        status = encode_turn(c, prompt, text, bytes, &ids, err);
+    else if (!given->ids)
         status =
             plim_tokenizer_encode(prompt->tokenizer, text, bytes, 1, &ids, &prompt->count, err);
     else
@@ -384,7 +408,8 @@ static plim_status load_plan(plim_model **model, plim_plan *plan, plim_error *er
 
 plim_status cli_load(cli *c, uint64_t positions, plim_model **model, plim_error *err)
 {
-    bool runs = c->command == CMD_RUN || c->command == CMD_LOGITS || c->command == CMD_BENCH;
+    bool runs = c->command == CMD_RUN || c->command == CMD_CHAT || c->command == CMD_LOGITS ||
+                c->command == CMD_BENCH;
     plim_plan *plan = NULL;
     plim_plan_info info;
     if (!c->options.context && positions > 0)

@@ -164,6 +164,12 @@ void json_text(cli_json *json, const char *text)
         json_null(json);
 }
 
+void json_raw(cli_json *json, const char *text, size_t bytes)
+{
+    separate(json);
+    out_write(json->out, text, bytes);
+}
+
 void json_put_u64(cli_json *json, const char *key, uint64_t value)
 {
     json_key(json, key);

@@ -32,7 +32,8 @@ void json_u64(cli_json *json, uint64_t value);
 void json_i64(cli_json *json, int64_t value);
 void json_real(cli_json *json, double value);
 void json_bytes(cli_json *json, const char *text, size_t bytes);
-void json_text(cli_json *json, const char *text); /* NULL: null */
+void json_text(cli_json *json, const char *text);              /* NULL: null */
+void json_raw(cli_json *json, const char *text, size_t bytes); /* a value that is JSON already */
 
 /* key and value in one */
 void json_put_u64(cli_json *json, const char *key, uint64_t value);

@@ -20,6 +20,7 @@ typedef struct command_row {
 static const command_row commands[CMD_COUNT] = {
     [CMD_RUN] = {"run", "MODEL -p TEXT", "load, generate from a prompt, show the memory it took",
                  run_command},
+    [CMD_CHAT] = {"chat", "MODEL", "talk to the model with its chat template", chat_command},
     [CMD_PLAN] = {"plan", "MODEL",
                   "before a weight byte is read: what will live where, the peak, whether it fits",
                   plan_command},
@@ -34,6 +35,8 @@ static const command_row commands[CMD_COUNT] = {
     [CMD_DETOKENIZE] = {"detokenize", "MODEL",
                         "token ids to text; without --prompt-tokens from standard input",
                         detokenize_command},
+    [CMD_TEMPLATE] = {"template", "MODEL --messages FILE",
+                      "messages to the text that the chat template gives", template_command},
     [CMD_SYNTH] = {"synth", "CONFIG OUT",
                    "a checkpoint of a config.json's shape, with random weights", synth_command},
     [CMD_CONVERT] = {"convert", "MODEL OUT --dtype TYPE",
@@ -43,7 +46,7 @@ static const command_row commands[CMD_COUNT] = {
                    bench_command},
 };
 
-static const char *const later[] = {"chat", "template", "pull", "serve"};
+static const char *const later[] = {"pull", "serve"};
 
 static const command_row *find_command(const char *name)
 {
@@ -80,6 +83,8 @@ static void command_help(cli_out *out, const command_row *row)
     out_format(out, "usage: plimsoll %s %s [options]\n\n%s\n\n", row->name, row->arguments,
                row->summary);
     cli_options_help(out, (cli_command)(row - commands));
+    if (row == &commands[CMD_CHAT])
+        chat_help(out);
 }
 
 static plim_status help(cli_out *out, const char *topic, plim_error *err)
@@ -105,8 +110,8 @@ static plim_status run_row(cli *c, const command_row *row, int argc, char **argv
     else if (status == PLIM_OK)
         status = row->run(c, err);
     if (status == PLIM_E_BUDGET && !c->answered && !c->explained &&
-        (c->command == CMD_RUN || c->command == CMD_LOAD || c->command == CMD_LOGITS ||
-         c->command == CMD_BENCH))
+        (c->command == CMD_RUN || c->command == CMD_CHAT || c->command == CMD_LOAD ||
+         c->command == CMD_LOGITS || c->command == CMD_BENCH))
         cli_explain_refusal(c, row->run, err);
     cli_stop(c);
     cli_options_free(&c->options);

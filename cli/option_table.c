@@ -7,12 +7,16 @@
 
 #define BIT(command) (1u << (command))
 #define ALL          ((1u << CMD_COUNT) - 1)
-#define LOADS        (BIT(CMD_RUN) | BIT(CMD_PLAN) | BIT(CMD_LOAD) | BIT(CMD_LOGITS) | BIT(CMD_BENCH))
-#define RUNS         (BIT(CMD_RUN) | BIT(CMD_LOGITS))
-#define NAMED        (ALL & ~BIT(CMD_SYNTH))
-#define TEXT_IN      (RUNS | BIT(CMD_TOKENIZE))
-#define AT(field)    offsetof(cli_options, field)
-#define ANY          1, 0, false /* no bounds */
+#define LOADS                                                                                      \
+    (BIT(CMD_RUN) | BIT(CMD_CHAT) | BIT(CMD_PLAN) | BIT(CMD_LOAD) | BIT(CMD_LOGITS) |              \
+     BIT(CMD_BENCH))
+#define RUNS      (BIT(CMD_RUN) | BIT(CMD_LOGITS))
+#define NAMED     (ALL & ~BIT(CMD_SYNTH))
+#define TEXT_IN   (RUNS | BIT(CMD_TOKENIZE))
+#define ANSWERS   (BIT(CMD_RUN) | BIT(CMD_CHAT))
+#define TEMPLATES (ANSWERS | BIT(CMD_TEMPLATE))
+#define AT(field) offsetof(cli_options, field)
+#define ANY       1, 0, false /* no bounds */
 
 const option_row cli_option_table[] = {
     /* the prompt */
@@ -21,28 +25,47 @@ const option_row cli_option_table[] = {
      "the text of a file, as it is"},
     {"prompt-tokens", "tokens", 0, KIND_IDS, RUNS | BIT(CMD_DETOKENIZE), AT(prompt_tokens), ANY,
      "1,2,3", "token ids in place of text"},
+    /* the chat template */
+    {"chat", NULL, 0, KIND_FLAG, BIT(CMD_RUN), AT(chat), ANY, NULL,
+     "the prompt is a message: one turn through the chat template"},
+    {"system", NULL, 0, KIND_FILE_TEXT, ANSWERS, AT(system), ANY, "TEXT",
+     "the system message (run: with --chat), or @FILE"},
+    {"messages", NULL, 0, KIND_TEXT, BIT(CMD_TEMPLATE), AT(messages), ANY, "FILE",
+     "JSON: an array of messages; - is standard input"},
+    {"context", NULL, 0, KIND_TEXT, BIT(CMD_TEMPLATE), AT(context_file), ANY, "FILE",
+     "JSON: an object with all that the template may name"},
+    {"tools", NULL, 0, KIND_TEXT, BIT(CMD_TEMPLATE), AT(tools), ANY, "FILE",
+     "JSON: an array of tools, with --messages"},
+    {"template", NULL, 0, KIND_TEXT, TEMPLATES, AT(template_name), ANY, "NAME",
+     "one of several; run, chat: or a file, FILE.jinja"},
+    {"no-generation-prompt", NULL, 0, KIND_FLAG, BIT(CMD_TEMPLATE), AT(no_generation_prompt), ANY,
+     NULL, "end after the last message, with --messages"},
+    {"set", NULL, 0, KIND_TEXTS, TEMPLATES, AT(set), ANY, "KEY=JSON",
+     "a variable of the template; may be given again"},
     /* generation */
     {"max-new-tokens", NULL, 'n', KIND_I64, BIT(CMD_RUN), AT(max_new_tokens), 1, 4294967295.0,
      false, "N", "new tokens at most; wins over --max-length (default 20)"},
+    {"max-new-tokens", NULL, 'n', KIND_I64, BIT(CMD_CHAT), AT(max_new_tokens), 1, 4294967295.0,
+     false, "N", "per answer at most (default: what the context leaves)"},
     {"max-length", NULL, 0, KIND_I64, BIT(CMD_RUN), AT(max_length), 1, 4294967295.0, false, "N",
      "tokens at most, prompt included"},
-    {"do-sample", NULL, 0, KIND_SWITCH, BIT(CMD_RUN), AT(do_sample), ANY, NULL,
+    {"do-sample", NULL, 0, KIND_SWITCH, ANSWERS, AT(do_sample), ANY, NULL,
      "draw instead of taking the likeliest"},
-    {"temperature", NULL, 0, KIND_REAL, BIT(CMD_RUN), AT(temperature), 0, 1e30, true, "X",
+    {"temperature", NULL, 0, KIND_REAL, ANSWERS, AT(temperature), 0, 1e30, true, "X",
      "above 0; 1 leaves the scores alone"},
-    {"top-k", NULL, 0, KIND_I64, BIT(CMD_RUN), AT(top_k), 0, 4294967295.0, false, "N",
+    {"top-k", NULL, 0, KIND_I64, ANSWERS, AT(top_k), 0, 4294967295.0, false, "N",
      "draw from the N likeliest; 0: from all"},
-    {"top-p", NULL, 0, KIND_REAL, BIT(CMD_RUN), AT(top_p), 0, 1, false, "X",
+    {"top-p", NULL, 0, KIND_REAL, ANSWERS, AT(top_p), 0, 1, false, "X",
      "draw from the likeliest that make up X"},
-    {"min-p", NULL, 0, KIND_REAL, BIT(CMD_RUN), AT(min_p), 0, 1, false, "X",
+    {"min-p", NULL, 0, KIND_REAL, ANSWERS, AT(min_p), 0, 1, false, "X",
      "draw from those at least X times the likeliest"},
-    {"repetition-penalty", NULL, 0, KIND_REAL, BIT(CMD_RUN), AT(repetition_penalty), 0, 1e30, true,
-     "X", "above 0; 1: none"},
-    {"seed", NULL, 0, KIND_U64, BIT(CMD_RUN) | BIT(CMD_SYNTH), AT(seed), ANY, "N",
+    {"repetition-penalty", NULL, 0, KIND_REAL, ANSWERS, AT(repetition_penalty), 0, 1e30, true, "X",
+     "above 0; 1: none"},
+    {"seed", NULL, 0, KIND_U64, ANSWERS | BIT(CMD_SYNTH), AT(seed), ANY, "N",
      "of the random numbers (default 0)"},
-    {"stop", NULL, 0, KIND_TEXTS, BIT(CMD_RUN), AT(stop), ANY, "TEXT",
+    {"stop", NULL, 0, KIND_TEXTS, ANSWERS, AT(stop), ANY, "TEXT",
      "end after this text; may be given again"},
-    {"ignore-eos", NULL, 0, KIND_FLAG, BIT(CMD_RUN), AT(ignore_eos), ANY, NULL,
+    {"ignore-eos", NULL, 0, KIND_FLAG, ANSWERS, AT(ignore_eos), ANY, NULL,
      "go on after the end token"},
     {"no-prompt", NULL, 0, KIND_FLAG, BIT(CMD_RUN), AT(no_prompt), ANY, NULL,
      "write the continuation only"},
@@ -58,6 +81,8 @@ const option_row cli_option_table[] = {
     /* tokens */
     {"no-special", NULL, 0, KIND_FLAG, BIT(CMD_TOKENIZE), AT(no_special), ANY, NULL,
      "add no special tokens"},
+    {"offsets", NULL, 0, KIND_FLAG, BIT(CMD_TOKENIZE), AT(offsets), ANY, NULL,
+     "with --json or --jsonl: the bytes behind each id"},
     {"skip-special", NULL, 0, KIND_FLAG, BIT(CMD_DETOKENIZE), AT(skip_special), ANY, NULL,
      "leave special tokens out"},
     {"jsonl", NULL, 0, KIND_FLAG, BIT(CMD_TOKENIZE) | BIT(CMD_DETOKENIZE), AT(jsonl), ANY, NULL,
@@ -75,7 +100,7 @@ const option_row cli_option_table[] = {
     {"max-memory", NULL, 0, KIND_FILE_TEXT, LOADS, AT(max_memory), ANY, "JSON",
      "weights per device, {\"cpu\": \"4GiB\"}, or @FILE"},
     {"context", NULL, 0, KIND_U64, LOADS, AT(context), 1, 4294967295.0, false, "N",
-     "KV positions (run, logits: what is needed; plan: up to 4096)"},
+     "KV positions (run, logits: what is needed; else up to 4096)"},
     {"kv-dtype", NULL, 0, KIND_KV_DTYPE, LOADS, AT(kv_dtype), ANY, "TYPE",
      "auto, float32, float16, bfloat16"},
     {"prefill-chunk", NULL, 0, KIND_U64, LOADS, AT(prefill_chunk), 1, 65536, false, "N",

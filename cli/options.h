@@ -9,12 +9,14 @@
 
 typedef enum cli_command {
     CMD_RUN,
+    CMD_CHAT,
     CMD_PLAN,
     CMD_LOAD,
     CMD_INFO,
     CMD_LOGITS,
     CMD_TOKENIZE,
     CMD_DETOKENIZE,
+    CMD_TEMPLATE,
     CMD_SYNTH,
     CMD_CONVERT,
     CMD_BENCH,
@@ -66,7 +68,12 @@ typedef struct cli_options {
     uint64_t seed, max_shard_size;
     cli_texts stop;
     const char *output;
-    bool no_special, skip_special, jsonl;
+    bool no_special, skip_special, jsonl, offsets;
+    bool chat;                                   /* run: one turn through the chat template */
+    const char *system, *template_name;          /* a name, or a .jinja file */
+    const char *messages, *context_file, *tools; /* files of JSON; "-" is standard input */
+    bool no_generation_prompt;
+    cli_texts set;                /* KEY=JSON */
     cli_counts prompts, contexts; /* of bench */
     uint64_t rounds;              /* 0: not given */
     bool cpu;                     /* info: of the processor */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,9 +16,35 @@
 void out_open(cli_out *out, int fd)
 {
     out->fd = fd;
+    out->into = NULL;
     out->closed_pipe = false;
     out->errnum = 0;
     out->used = 0;
+}
+
+void out_open_memory(cli_out *out, cli_bytes *into)
+{
+    out_open(out, -1);
+    out->into = into;
+}
+
+static bool append(cli_out *out, const char *data, size_t bytes)
+{
+    cli_bytes *into = out->into;
+    if (bytes > into->cap - into->bytes) {
+        size_t cap = into->cap + into->cap / 2 + bytes;
+        char *grown = realloc(into->text, cap);
+        if (!grown) {
+            out->errnum = ENOMEM;
+            return false;
+        }
+        into->text = grown;
+        into->cap = cap;
+    }
+    if (bytes > 0)
+        memcpy(into->text + into->bytes, data, bytes);
+    into->bytes += bytes;
+    return true;
 }
 
 bool out_broken(const cli_out *out)
@@ -27,6 +54,8 @@ bool out_broken(const cli_out *out)
 
 static bool write_all(cli_out *out, const char *data, size_t bytes)
 {
+    if (out->into)
+        return !out_broken(out) && append(out, data, bytes);
     while (bytes > 0 && !out_broken(out)) {
         ssize_t n = write(out->fd, data, bytes);
         if (n >= 0) {
@@ -75,6 +104,12 @@ bool out_format(cli_out *out, const char *format, ...)
     if (n < 0)
         return false;
     return out_write(out, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+plim_status out_end(cli_out *out, plim_error *err)
+{
+    out_flush(out);
+    return out->errnum ? cli_fail(err, PLIM_E_NOMEM, "no memory for a text") : PLIM_OK;
 }
 
 plim_status out_close(cli_out *out, const char *file, plim_error *err)

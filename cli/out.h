@@ -11,8 +11,15 @@
 
 #include "plimsoll.h"
 
+/* Bytes in memory (free text). */
+typedef struct cli_bytes {
+    char *text;
+    size_t bytes, cap;
+} cli_bytes;
+
 typedef struct cli_out {
     int fd;
+    cli_bytes *into;  /* NULL: to fd */
     bool closed_pipe; /* the reader has gone */
     int errnum;       /* 0, or why a write failed; nothing is written after that */
     size_t used;
@@ -20,6 +27,11 @@ typedef struct cli_out {
 } cli_out;
 
 void out_open(cli_out *out, int fd);
+
+/* Everything written is appended to `into`, from the next flush on; out_end flushes and returns
+ * PLIM_E_NOMEM where it could not grow. */
+void out_open_memory(cli_out *out, cli_bytes *into);
+plim_status out_end(cli_out *out, plim_error *err);
 
 /* All return false once the output is broken (closed or failed); callers may stop then. */
 bool out_write(cli_out *out, const void *data, size_t bytes);

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chat_template.h"
 #include "cli.h"
 #include "fail.h"
+#include "generation.h"
 #include "interrupt.h"
 #include "report.h"
 #include "values.h"
@@ -97,23 +99,6 @@ static plim_status stream_close(stream *s, const plim_generation *g)
     return s->status;
 }
 
-static void generate_options(const cli_options *o, plim_generate_options *g)
-{
-    plim_generate_options_init(g);
-    g->max_length = o->max_length;
-    g->max_new_tokens = o->max_new_tokens;
-    g->do_sample = (int)o->do_sample;
-    g->temperature = o->temperature;
-    g->top_k = o->top_k;
-    g->top_p = o->top_p;
-    g->min_p = o->min_p;
-    g->repetition_penalty = o->repetition_penalty;
-    g->seed = o->seed;
-    g->ignore_eos = o->ignore_eos;
-    g->stop = o->stop.text;
-    g->stop_count = o->stop.count;
-}
-
 /* KV positions that this run needs; USAGE when --context has fewer. */
 static plim_status find_positions(cli *c, const cli_prompt *prompt, const plim_generate_options *g,
                                   uint64_t *positions, plim_error *err)
@@ -132,11 +117,6 @@ static plim_status find_positions(cli *c, const cli_prompt *prompt, const plim_g
     return PLIM_OK;
 }
 
-static double per_second(size_t count, double seconds)
-{
-    return seconds > 0 ? (double)count / seconds : 0;
-}
-
 static void timing_json(cli_json *json, const plim_generation *g, const plim_load_report *load,
                         double open_seconds)
 {
@@ -144,13 +124,7 @@ static void timing_json(cli_json *json, const plim_generation *g, const plim_loa
     json_object(json);
     json_put_real(json, "open", open_seconds);
     json_put_real(json, "load", load->load_seconds);
-    json_put_real(json, "prefill", g->prefill_seconds);
-    json_put_real(json, "decode", g->decode_seconds);
-    json_put_real(json, "first_token", g->first_token_seconds);
-    json_put_real(json, "prefill_tokens_per_s",
-                  per_second(g->token_count > 0 ? g->prompt_tokens : 0, g->prefill_seconds));
-    json_put_real(json, "decode_tokens_per_s",
-                  per_second(g->token_count > 0 ? g->token_count - 1 : 0, g->decode_seconds));
+    generation_timing_json(json, g);
     json_object_end(json);
 }
 
@@ -282,6 +256,19 @@ static plim_status answer(cli *c, const cli_prompt *prompt, plim_model *model,
     return status;
 }
 
+static plim_status check_chat(const cli_options *o, plim_error *err)
+{
+    const char *without = o->system          ? "system"
+                          : o->template_name ? "template"
+                          : o->set.count > 0 ? "set"
+                                             : NULL;
+    if (!o->chat && without)
+        return cli_fail(err, PLIM_E_USAGE, "--%s goes with --chat", without);
+    if (o->chat && o->prompt_tokens.ids)
+        return cli_fail(err, PLIM_E_USAGE, "--chat wants a text, --prompt-tokens gives ids");
+    return o->chat ? chat_template_check(o, err) : PLIM_OK;
+}
+
 plim_status run_command(cli *c, plim_error *err)
 {
     plim_model *model = NULL;
@@ -290,8 +277,12 @@ plim_status run_command(cli *c, plim_error *err)
     const char *text;
     size_t bytes;
     uint64_t positions;
-    generate_options(&c->options, &options);
-    plim_status status = prompt_read(c, &prompt, &text, &bytes, err);
+    generation_options(&c->options, &options);
+    plim_status status = check_chat(&c->options, err);
+    if (status != PLIM_OK)
+        return status;
+    c->options.no_prompt |= c->options.chat; /* what the template made of it is nobody's text */
+    status = prompt_read(c, &prompt, &text, &bytes, err);
     if (status == PLIM_OK)
         status = cli_check_name(c->options.names[0], err);
     if (status == PLIM_OK)

@@ -229,21 +229,6 @@ plim_status speeds_read(const char *path, const char *key, plim_speeds *out, boo
 
 /* ---- writing ---- */
 
-static plim_status make_folders(const char *path, plim_error *err)
-{
-    char folder[4096];
-    int n = snprintf(folder, sizeof folder, "%s", path);
-    if (n < 0 || (size_t)n >= sizeof folder)
-        return cli_fail_file(err, PLIM_E_LIMIT, path, -1, "the name is too long");
-    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(folder, 0700) != 0 && errno != EEXIST) /* 0700: as the XDG specification wants */
-            return cli_fail_errno(err, errno, folder, "cannot be made");
-        *slash = '/';
-    }
-    return PLIM_OK;
-}
-
 static void write_entry(cli_json *json, const entry *e)
 {
     double values[MEMBERS];
@@ -265,7 +250,7 @@ plim_status speeds_write(const char *path, const char *key, const plim_speeds *s
     snprintf(mine.key, sizeof mine.key, "%s", key);
     plim_status status = read_all(path, &all, err); /* a broken one is replaced */
     if (status == PLIM_OK || status == PLIM_E_FORMAT)
-        status = make_folders(path, err);
+        status = folders_make(path, err);
     if (status == PLIM_OK)
         status = result_open(&file, path, err);
     if (status == PLIM_OK) {

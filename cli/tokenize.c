@@ -14,23 +14,45 @@
 #include "json_in.h"
 #include "values.h"
 
-static void ids_json(cli *c, const plim_tokenizer *tokenizer, const int32_t *ids, size_t count)
+/* A token as its file spells it, or null. */
+static void put_token(cli_json *json, const plim_tokenizer *tokenizer, int32_t id)
+{
+    char small[256], *text = small;
+    size_t bytes = plim_tokenizer_token(tokenizer, id, small, sizeof small);
+    if (bytes != SIZE_MAX && bytes > sizeof small) {
+        text = malloc(bytes);
+        bytes = text ? plim_tokenizer_token(tokenizer, id, text, bytes) : SIZE_MAX;
+    }
+    if (bytes == SIZE_MAX)
+        json_null(json);
+    else
+        json_bytes(json, text, bytes);
+    if (text != small)
+        free(text);
+}
+
+static void ids_json(cli *c, const plim_tokenizer *tokenizer, const plim_encoding *found)
 {
     cli_json json;
     json_begin(&json, &c->out);
     json_object(&json);
-    json_put_ids(&json, "ids", ids, count);
+    json_put_ids(&json, "ids", found->ids, found->count);
     json_key(&json, "tokens");
     json_array(&json);
-    for (size_t i = 0; i < count; i++) {
-        size_t bytes = 0;
-        const char *token = plim_tokenizer_token(tokenizer, ids[i], &bytes);
-        if (token)
-            json_bytes(&json, token, bytes);
-        else
-            json_null(&json);
-    }
+    for (size_t i = 0; i < found->count; i++)
+        put_token(&json, tokenizer, found->ids[i]);
     json_array_end(&json);
+    if (c->options.offsets) {
+        json_key(&json, "offsets");
+        json_array(&json);
+        for (size_t i = 0; i < found->count; i++) {
+            json_array(&json);
+            json_u64(&json, found->spans[i].begin);
+            json_u64(&json, found->spans[i].end);
+            json_array_end(&json);
+        }
+        json_array_end(&json);
+    }
     json_object_end(&json);
     json_end(&json);
 }
@@ -38,20 +60,22 @@ static void ids_json(cli *c, const plim_tokenizer *tokenizer, const int32_t *ids
 static plim_status tokenize_text(cli *c, plim_tokenizer *tokenizer, const char *text, size_t bytes,
                                  bool json, plim_error *err)
 {
-    int32_t *ids = NULL;
-    size_t count = 0;
-    plim_status status =
-        plim_tokenizer_encode(tokenizer, text, bytes, !c->options.no_special, &ids, &count, err);
+    plim_encode_options options;
+    plim_encoding found;
+    plim_encode_options_init(&options);
+    options.add_special_tokens = !c->options.no_special;
+    options.offsets = c->options.offsets;
+    plim_status status = plim_tokenizer_encode_with(tokenizer, text, bytes, &options, &found, err);
     if (status != PLIM_OK)
         return status;
     if (json) {
-        ids_json(c, tokenizer, ids, count);
+        ids_json(c, tokenizer, &found);
     } else {
-        for (size_t i = 0; i < count; i++)
-            out_format(&c->out, "%s%" PRId32, i ? "," : "", ids[i]);
+        for (size_t i = 0; i < found.count; i++)
+            out_format(&c->out, "%s%" PRId32, i ? "," : "", found.ids[i]);
         out_text(&c->out, "\n");
     }
-    plim_free(ids);
+    plim_encoding_free(&found);
     return PLIM_OK;
 }
 
@@ -144,6 +168,8 @@ plim_status tokenize_command(cli *c, plim_error *err)
         return cli_fail(err, PLIM_E_USAGE,
                         "want one of --prompt, --prompt-file, --jsonl, or text on "
                         "standard input");
+    if (o->offsets && !o->json && !o->jsonl)
+        return cli_fail(err, PLIM_E_USAGE, "--offsets goes with --json or --jsonl");
     if (!o->prompt && !o->jsonl)
         status = file_read(o->prompt_file, &read, &bytes, err);
     if (status == PLIM_OK)

@@ -44,6 +44,29 @@ class Tokens(Case):
         done = self.run_program("tokenize", MODEL, "--jsonl", stdin=' "a" \r\n\t"b"\n')
         self.assertEqual(len(done.out.splitlines()), 2)
 
+    def test_offsets(self):
+        """The bytes behind each id, in order and without a gap; ids that share a character have the same ones."""
+        for text in ("To be, or not", "Grüße, 世界 😀", "", "a\0b"):
+            raw = text.encode("utf-8")
+            for command in (["--json"], ["--jsonl"]):
+                done = self.run_program("tokenize", MODEL, *command, "--offsets",
+                                        stdin=json.dumps(text) if command == ["--jsonl"] else text)
+                found = json.loads(done.out)
+                self.assertEqual(len(found["offsets"]), len(found["ids"]))
+                at = 0, 0
+                for span in map(tuple, found["offsets"]):
+                    self.assertTrue(span == at or span[0] == at[1], found)
+                    raw[span[0]:span[1]].decode("utf-8")  # whole characters
+                    at = span
+                self.assertEqual(at[1], len(raw))
+                plain = json.loads(self.run_program("tokenize", MODEL, "--json", stdin=text).out)
+                self.assertEqual((plain["ids"], "offsets" in plain), (found["ids"], False))
+        self.assertEqual(self.fails(2, "USAGE", "detokenize", MODEL, "--tokens", "1", "--offsets")["message"],
+                         "--offsets is no option of this command")
+        done = self.run_program("tokenize", MODEL, "-p", "a", "--offsets")
+        self.assertEqual((done.code, done.raw), (2, b""))
+        self.assertIn("--offsets goes with --json or --jsonl", done.err)
+
     def test_a_long_line(self):
         text = "To be, or not to be " * 20000
         done = self.run_program("tokenize", MODEL, "--jsonl", stdin=json.dumps(text) + "\n" + json.dumps("x"))

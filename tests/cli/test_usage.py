@@ -3,8 +3,9 @@
 from program import MODEL, Case, main
 
 MISSING = "/nowhere/at/all"  # never opened: usage is judged first
-COMMANDS = ["run", "plan", "load", "info", "logits", "tokenize", "detokenize", "synth", "bench", "convert"]
-LATER = ["chat", "template", "pull", "serve"]
+COMMANDS = ["run", "plan", "load", "info", "logits", "tokenize", "detokenize", "synth", "bench", "convert",
+            "chat", "template"]
+LATER = ["pull", "serve"]
 
 
 class Usage(Case):
@@ -123,7 +124,7 @@ class Usage(Case):
             self.assertLessEqual(max(map(len, text.splitlines())), 90)
         lines = self.run_program("help", "environment").out.splitlines()
         self.assertLessEqual(max(map(len, lines)), 110)
-        for name in ["HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HOME"]:
+        for name in ["HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HOME", "XDG_STATE_HOME", "NO_COLOR", "TERM", "TZ"]:
             self.assertIn(f"  {name} ", self.run_program("help", "environment").out)
         self.fails(2, "USAGE", "help", "frobnicate")
 

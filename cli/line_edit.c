@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lines typed at a terminal, with libedit.  Signals stay with interrupt.c: libedit's own handlers
+ * would send them to the whole process group once more. */
+#include "line_edit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <histedit.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fail.h"
+#include "files.h"
+#include "interrupt.h"
+#include "utf8.h"
+
+#define HISTORY_LINES 1000
+
+struct line_edit {
+    EditLine *el;
+    History *history;
+    const char *prompt;
+    sigset_t open_mask; /* of signals, while a key is waited for */
+    bool broken;
+    char path[4096]; /* of the history; "": none is kept */
+};
+
+static char *show_prompt(EditLine *el)
+{
+    line_edit *e;
+    el_get(el, EL_CLIENTDATA, &e);
+    return (char *)(uintptr_t)e->prompt; /* libedit only reads it */
+}
+
+static void on_terminal_signal(int number)
+{
+    (void)number; /* it ends a wait, see wait_for_key */
+}
+
+/* The program was stopped and goes on, or the window has another size. */
+static void show_again(EditLine *el)
+{
+    el_set(el, EL_PREP_TERM, 0);
+    el_set(el, EL_PREP_TERM, 1);
+    el_resize(el);
+    el_set(el, EL_REFRESH);
+}
+
+/* Until a key can be read: no signal that asks to stop can come between the look and the wait. */
+static bool wait_for_key(EditLine *el, const line_edit *e)
+{
+    static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    sigset_t held, was;
+    int ready = 0;
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
+        sigaddset(&held, stops[i]);
+    sigprocmask(SIG_BLOCK, &held, &was);
+    while (ready <= 0 && !interrupt_seen()) {
+        ready = ppoll(&input, 1, NULL, &e->open_mask);
+        if (ready < 0 && errno != EINTR)
+            break;
+        if (ready < 0 && !interrupt_seen())
+            show_again(el);
+    }
+    sigprocmask(SIG_SETMASK, &was, NULL);
+    return ready > 0 && !interrupt_seen();
+}
+
+/* One byte: 1, 0 at the end, -1. */
+static int read_byte(EditLine *el, line_edit *e, char *out)
+{
+    for (;;) {
+        if (!wait_for_key(el, e)) {
+            e->broken = interrupt_seen();
+            return -1;
+        }
+        ssize_t n = read(STDIN_FILENO, out, 1);
+        if (n >= 0)
+            return (int)n;
+        if (errno != EINTR && errno != EAGAIN)
+            return -1;
+    }
+}
+
+static wchar_t code_of(const char *bytes, size_t n)
+{
+    static const unsigned char first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    wchar_t code = (wchar_t)((unsigned char)bytes[0] & first[n]);
+    for (size_t i = 1; i < n; i++)
+        code = (wchar_t)(code << 6 | ((unsigned char)bytes[i] & 0x3f));
+    return code;
+}
+
+/* The next character; bytes that are no UTF-8 become U+FFFD. */
+static int read_character(EditLine *el, wchar_t *out)
+{
+    line_edit *e;
+    char bytes[4];
+    size_t used = 0;
+    el_get(el, EL_CLIENTDATA, &e);
+    for (;;) {
+        int got = read_byte(el, e, bytes + used);
+        if (got <= 0)
+            return got;
+        used++;
+        size_t n = utf8_sequence(bytes, used);
+        if (n == 0 && used < sizeof bytes && utf8_broken(bytes, used) == used &&
+            (unsigned char)bytes[0] >= 0xc2)
+            continue;
+        *out = n > 0 ? code_of(bytes, n) : 0xfffd;
+        return 1;
+    }
+}
+
+/* A file that is not there, or is none, is an empty history. */
+static void load_history(line_edit *e)
+{
+    HistEvent event;
+    if (e->path[0])
+        history(e->history, &event, H_LOAD, e->path);
+}
+
+static plim_status save_history(line_edit *e, plim_error *err)
+{
+    HistEvent event;
+    plim_status status = folders_make(e->path, err);
+    if (status != PLIM_OK)
+        return status;
+    int fd = open(e->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (!file) {
+        int errnum = errno;
+        if (fd >= 0)
+            close(fd);
+        return cli_fail_errno(err, errnum, e->path, "cannot be written");
+    }
+    (void)fchmod(fd, 0600); /* it may be there already */
+    bool ok = history(e->history, &event, H_SAVE_FP, file) >= 0;
+    if (fclose(file) != 0 || !ok)
+        return cli_fail_errno(err, errno, e->path, "write failed");
+    return PLIM_OK;
+}
+
+/* They wait until a key is waited for: none is lost, and no other call is disturbed. */
+static void hold_terminal_signals(line_edit *e)
+{
+    struct sigaction action;
+    sigset_t held;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_terminal_signal;
+    sigaction(SIGCONT, &action, NULL);
+    sigaction(SIGWINCH, &action, NULL);
+    sigemptyset(&held);
+    sigaddset(&held, SIGCONT);
+    sigaddset(&held, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &held, &e->open_mask);
+}
+
+plim_status line_edit_open(line_edit **out, FILE *shown, const char *path, plim_error *err)
+{
+    HistEvent event;
+    line_edit *e = calloc(1, sizeof *e);
+    *out = NULL;
+    if (!e)
+        return cli_fail(err, PLIM_E_NOMEM, "no memory for line editing");
+    /* libedit takes the width of characters from the locale; texts are UTF-8 in any. */
+    if (!setlocale(LC_CTYPE, "C.UTF-8"))
+        setlocale(LC_CTYPE, "");
+    e->prompt = "";
+    e->history = history_init();
+    e->el = e->history ? el_init("plimsoll", stdin, shown, stderr) : NULL;
+    if (!e->el) {
+        if (e->history)
+            history_end(e->history);
+        free(e);
+        return cli_fail(err, PLIM_E_NOMEM, "no memory for line editing");
+    }
+    if (path && strlen(path) < sizeof e->path)
+        strcpy(e->path, path);
+    hold_terminal_signals(e);
+    history(e->history, &event, H_SETSIZE, HISTORY_LINES);
+    history(e->history, &event, H_SETUNIQUE, 1);
+    load_history(e);
+    el_set(e->el, EL_CLIENTDATA, e);
+    el_set(e->el, EL_EDITOR, "emacs");
+    el_set(e->el, EL_SIGNAL, 0);
+    el_set(e->el, EL_PROMPT, show_prompt);
+    el_set(e->el, EL_HIST, history, e->history);
+    el_set(e->el, EL_GETCFN, read_character);
+    *out = e;
+    return PLIM_OK;
+}
+
+plim_status line_edit_close(line_edit **edit, plim_error *err)
+{
+    line_edit *e = *edit;
+    plim_status status = PLIM_OK;
+    if (!e)
+        return status;
+    *edit = NULL;
+    sigprocmask(SIG_SETMASK, &e->open_mask, NULL);
+    if (e->path[0])
+        status = save_history(e, err);
+    el_end(e->el);
+    history_end(e->history);
+    free(e);
+    return status;
+}
+
+line_end line_edit_read(line_edit *e, const char *prompt, const char **text, size_t *bytes)
+{
+    int count = 0;
+    e->prompt = prompt;
+    e->broken = false;
+    el_set(e->el, EL_PREP_TERM, 1); /* before the prompt: nothing is echoed by the terminal */
+    el_resize(e->el);
+    const char *line = el_gets(e->el, &count);
+    if (e->broken) {
+        const LineInfo *typed = el_line(e->el);
+        *bytes = (size_t)(typed->lastchar - typed->buffer);
+        el_reset(e->el);
+        return LINE_BROKEN;
+    }
+    if (!line || count <= 0)
+        return LINE_NO_MORE;
+    size_t n = (size_t)count;
+    while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+        n--;
+    *text = line;
+    *bytes = n;
+    return LINE_WHOLE;
+}
+
+void line_edit_remember(line_edit *e, const char *text)
+{
+    HistEvent event;
+    history(e->history, &event, H_ENTER, text);
+}
