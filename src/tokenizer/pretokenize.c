@@ -250,6 +250,8 @@ static bool needs_mark(const plim_step *step, const plim_text *text)
                                     memcmp(text->data, step->mark, step->mark_bytes) != 0);
 }
 
+enum { SHORT_TEXT = 64 };
+
 /* The text with a mark for each space; room for 16 bytes behind it. */
 static size_t put_marks(const plim_step *step, const plim_text *text, char *out)
 {
@@ -301,9 +303,12 @@ static plim_status metaspace(plim_run *run, unsigned index, const plim_step *ste
         used = put_before(text, buffer, step->mark, width);
     if (text->source)
         put_mark_sources(step, text, buffer->source + used);
+    size_t begin = used;
     used += put_marks(step, text, buffer->data + used);
     plim_text made = made_text(text, buffer, used);
-    return run_step(run, index + 1, &made, err);
+    bool one = step->splits && !spaces && text->bytes <= SHORT_TEXT && /* a word */
+               !memchr(buffer->data + begin, step->mark[0], used - begin);
+    return run_step(run, index + 1 + one, &made, err);
 }
 
 /* ---- the way through ---- */

@@ -37,6 +37,7 @@ typedef struct plim_step {
     plim_scan scan;
     char mark[4]; /* METASPACE */
     unsigned mark_bytes;
+    bool splits; /* the next step cuts before each mark */
     plim_prepend prepend;
 } plim_step;
 

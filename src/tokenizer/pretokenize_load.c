@@ -219,6 +219,7 @@ static plim_status load_metaspace(loading *l)
     memcpy(step.mark, text, bytes);
     step.mark_bytes = (unsigned)bytes;
     step.prepend = (plim_prepend)scheme;
+    step.splits = split;
     if ((status = add_step(l, &step)) || !split)
         return status;
     return add_pattern(l, text, bytes, true, l->part.node, WITH_NEXT, false);
@@ -326,6 +327,20 @@ static void settle_tail(plim_pretokenizer *p)
             p->tail_digits = false;
 }
 
+/* Two steps that one scanner does at once: Digits and GPT-2's pattern, Punctuation and it. */
+static void fuse_steps(plim_pretokenizer *p)
+{
+    for (unsigned i = 0; i + 1 < p->count; i++) {
+        plim_step *step = &p->steps[i], *next = step + 1;
+        if (step->kind != PLIM_STEP_CUT || next->kind != PLIM_STEP_CUT ||
+            step->keep != PLIM_KEEP_ALL || next->keep != PLIM_KEEP_ALL ||
+            !plim_scan_fuse(&step->scan, &next->scan))
+            continue;
+        memmove(next, next + 1, (p->count - i - 2) * sizeof *next);
+        p->count--;
+    }
+}
+
 static plim_status begin(loading *l, plim_pretokenizer **out)
 {
     *out = NULL;
@@ -339,8 +354,10 @@ static plim_status finish(loading *l, plim_status status, plim_pretokenizer **ou
         plim_pretokenizer_close(&l->p, l->alloc);
     else
         settle_alphabet(l->p);
-    if (!status)
+    if (!status) {
+        fuse_steps(l->p);
         settle_tail(l->p);
+    }
     *out = l->p;
     return status;
 }

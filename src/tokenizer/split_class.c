@@ -11,35 +11,25 @@ typedef const unsigned char *at;
 
 /* ---- kinds ---- */
 
-static inline unsigned kind_at(const plim_scan *scan, at p, unsigned *length)
-{
-    unsigned kind = scan->by_byte[*p];
-    *length = 1;
-    if (kind != PLIM_KIND_DECODE)
-        return kind;
-    uint32_t code;
-    *length = plim_char_at((const char *)p, &code);
-    return scan->by_class[plim_class_of(code)];
-}
-
 static plim_status fill_kinds(const plim_scan *scan, plim_cutter *c, plim_cut *cuts, size_t *count,
                               plim_error *err)
 {
     (void)err;
     at text = (at)c->text, p = text + c->at, end = text + c->bytes;
     size_t n = 0;
-    unsigned length;
     while (p < end && n < PLIM_CUTS) {
-        unsigned kind = kind_at(scan, p, &length);
-        p += length;
-        if (kind != PLIM_KIND_SINGLE)
-            while (p < end && kind_at(scan, p, &length) == kind)
-                p += length;
+        unsigned kind;
+        p = plim_kind_end(scan, p, end, &kind);
         cuts[n++] = plim_cut_make((size_t)(p - text), kind != PLIM_KIND_GAP);
     }
     c->at = (size_t)(p - text);
     *count = n;
     return PLIM_OK;
+}
+
+bool plim_scan_is_classes(const plim_scan *scan)
+{
+    return scan->fill == fill_kinds;
 }
 
 void plim_scan_classes(plim_scan *scan, const plim_kind_rule *rules, size_t count,

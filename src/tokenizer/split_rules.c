@@ -191,15 +191,16 @@ fill(const plim_split_rules *r, plim_cutter *c, plim_cut *cuts, size_t *count)
 
 /* The combinations that are met, each with a loop of its own; `digits` is looked up. */
 
+static const plim_split_rules gpt2_rules = {.word = PLIM_WORD_BLANK,
+                                            .contraction = PLIM_CONTRACTION_EXACT,
+                                            .blank_number = true,
+                                            .other_marks = true};
+
 static plim_status fill_gpt2(const plim_scan *scan, plim_cutter *cutter, plim_cut *cuts,
                              size_t *count, plim_error *err)
 {
     (void)scan, (void)err;
-    static const plim_split_rules rules = {.word = PLIM_WORD_BLANK,
-                                           .contraction = PLIM_CONTRACTION_EXACT,
-                                           .blank_number = true,
-                                           .other_marks = true};
-    return fill(&rules, cutter, cuts, count);
+    return fill(&gpt2_rules, cutter, cuts, count);
 }
 
 static plim_status fill_prefix(const plim_scan *scan, plim_cutter *cutter, plim_cut *cuts,
@@ -270,4 +271,52 @@ plim_scan_fill plim_scan_rules(const plim_split_rules *r)
                    ? fill_cased
                    : fill_any;
     }
+}
+
+/* ---- parts of parts ---- */
+
+static inline __attribute__((always_inline)) plim_status fill_within(const plim_scan *scan,
+                                                                     const plim_split_rules *r,
+                                                                     plim_cutter *c, plim_cut *cuts,
+                                                                     size_t *count)
+{
+    at text = (at)c->text, p = text + c->at, end = text + c->bytes, limit = text + c->limit;
+    size_t n = 0;
+    while (p < end && n < PLIM_CUTS) {
+        unsigned kind;
+        if (p == limit)
+            limit = plim_kind_end(scan, p, end, &kind);
+        p = next_match(p, limit, r);
+        cuts[n++] = plim_cut_make((size_t)(p - text), true);
+    }
+    c->at = (size_t)(p - text);
+    c->limit = (size_t)(limit - text);
+    *count = n;
+    return PLIM_OK;
+}
+
+static plim_status fill_gpt2_within(const plim_scan *scan, plim_cutter *cutter, plim_cut *cuts,
+                                    size_t *count, plim_error *err)
+{
+    (void)err;
+    return fill_within(scan, &gpt2_rules, cutter, cuts, count);
+}
+
+static plim_status fill_any_within(const plim_scan *scan, plim_cutter *cutter, plim_cut *cuts,
+                                   size_t *count, plim_error *err)
+{
+    (void)err;
+    return fill_within(scan, &scan->rules, cutter, cuts, count);
+}
+
+bool plim_scan_fuse(plim_scan *first, const plim_scan *second)
+{
+    plim_scan_fill fill_second = second->fill;
+    bool rules = fill_second == fill_gpt2 || fill_second == fill_prefix ||
+                 fill_second == fill_marks || fill_second == fill_cased || fill_second == fill_any;
+    if (!rules || !plim_scan_is_classes(first) || first->bytes_only)
+        return false;
+    first->rules = second->rules;
+    first->fill = fill_second == fill_gpt2 ? fill_gpt2_within : fill_any_within;
+    return true;
 }

@@ -83,6 +83,7 @@ typedef struct plim_cutter {
     size_t search, last,
         waiting; /* PCRE2: next search, end of the last match, a match that waits */
     bool waits;
+    size_t limit;    /* of a fused scanner: end of the part of the first */
     unsigned script; /* UnicodeScripts: of the last character that has one */
     plim_matcher *matcher;
 } plim_cutter;
@@ -118,8 +119,32 @@ struct plim_scan {
     size_t length;        /* of FixedLength; of a run of numbers */
     uint8_t by_byte[256]; /* kinds; or scripts of the alphabet */
     uint8_t by_class[64]; /* kinds */
-    uint8_t all_gap[4];   /* unused, keeps the tables apart */
 };
+
+/* The kind of the character at p, see plim_scan_classes. */
+static inline unsigned plim_kind_at(const plim_scan *scan, const unsigned char *p, unsigned *length)
+{
+    unsigned kind = scan->by_byte[*p];
+    *length = 1;
+    if (kind != PLIM_KIND_DECODE)
+        return kind;
+    uint32_t code;
+    *length = plim_char_at((const char *)p, &code);
+    return scan->by_class[plim_class_of(code)];
+}
+
+/* The end of the part by kinds that begins at p < end, and its kind. */
+static inline const unsigned char *plim_kind_end(const plim_scan *scan, const unsigned char *p,
+                                                 const unsigned char *end, unsigned *kind)
+{
+    unsigned length;
+    *kind = plim_kind_at(scan, p, &length);
+    p += length;
+    if (*kind != PLIM_KIND_SINGLE)
+        while (p < end && plim_kind_at(scan, p, &length) == *kind)
+            p += length;
+    return p;
+}
 
 /* For a pattern of a file: hand-written where the pattern is a known one, else PCRE2.  Errors as of
  * plim_regex_open. */
@@ -134,6 +159,9 @@ void plim_scan_close(plim_scan *scan);
 
 /* split_rules.c */
 plim_scan_fill plim_scan_rules(const plim_split_rules *rules);
+/* Make `first`, whose parts are cut again by `second`, do both; false where that is not known: it
+ * must be by kinds, the second one of rules. */
+bool plim_scan_fuse(plim_scan *first, const plim_scan *second);
 
 /* split_gaps.c: patterns with something between their matches. */
 plim_status plim_scan_literal(const plim_scan *scan, plim_cutter *cutter, plim_cut *cuts,
@@ -163,6 +191,7 @@ typedef struct plim_kind_rule {
     uint8_t kind;
 } plim_kind_rule;
 /* A character has the kind of the first rule that knows it, else `otherwise`. */
+bool plim_scan_is_classes(const plim_scan *scan);
 void plim_scan_classes(plim_scan *scan, const plim_kind_rule *rules, size_t count,
                        uint8_t otherwise);
 /* length > 0, of characters. */

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/utf8.h"
+#include "tokenizer/cases.h"
 #include "tokenizer/pretokenize.h"
 
 #define FIXTURE PLIM_SOURCE_DIR "/tests/tokenizer/fixtures/splits.jsonl"
@@ -399,6 +400,43 @@ static void test_refused(void **state)
     expect_refused("{\"type\":\"Sequence\"}", PLIM_E_FORMAT, "pretokenizers", 0);
 }
 
+/* Every allocation fails in its turn: an error, and nothing is left. */
+static void test_allocations_fail(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"type\":\"Sequence\",\"pretokenizers\":["
+                               "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[\\\\p{L}&&[^a-z\\\\p{"
+                               "Han}]]|(a)\\\\1{2}?\\\\b\"},"
+                               "\"behavior\":\"Isolated\",\"invert\":false},"
+                               "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\P{Graph}+\"},"
+                               "\"behavior\":\"Removed\",\"invert\":true},"
+                               "{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"-\"},"
+                               "{\"type\":\"Metaspace\",\"replacement\":\"_\"},"
+                               "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}]}";
+    plim_arena arena;
+    plim_arena_init(&arena, alloc);
+    plim_part part = {"file", "pre_tokenizer", read_line(&arena, text, sizeof text - 1)};
+    plim_status status = PLIM_E_BUDGET;
+    for (size_t n = 1; status; n++) {
+        counting counted;
+        plim_pretokenizer *p;
+        plim_error err = {0};
+        counting_init(&counted);
+        counted.fail_at = n;
+        status = plim_pretokenizer_load(&p, &counted.alloc, &part, &err);
+        if (status) {
+            assert_null(p);
+            assert_int_equal(status, PLIM_E_BUDGET);
+            assert_int_equal(err.code, PLIM_E_BUDGET);
+        } else {
+            assert_true(n > 20);
+            plim_pretokenizer_close(&p, &counted.alloc);
+        }
+        assert_int_equal(counted.blocks, 0);
+    }
+    plim_arena_free(&arena);
+}
+
 static const char *spelled(plim_run *run, const char *text)
 {
     static char out[256];
@@ -451,7 +489,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recorded),   cmocka_unit_test(test_against_pcre2),
         cmocka_unit_test(test_long_runs),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_byte_level),
+        cmocka_unit_test(test_byte_level), cmocka_unit_test(test_allocations_fail),
     };
     const struct CMUnitTest live[] = {cmocka_unit_test(test_recorded)};
     alloc = plim_alloc_system();
