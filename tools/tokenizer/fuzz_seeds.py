@@ -172,10 +172,13 @@ def write_header(path, files):
                 "tools/tokenizer/fuzz_seeds.py, not to be edited. */\n/* clang-format off */\n")
         f.write("static const char *const tokenizer_json[] = {\n")
         for text in files:
-            units = c_string(text)
-            for i in range(0, len(units), 30):
-                f.write('"' + "".join(units[i:i + 30]) + '"\n')
-            f.write(",\n")
+            line = ""
+            for unit in c_string(text):
+                if len(line) + len(unit) > 98:
+                    f.write(f'"{line}"\n')
+                    line = ""
+                line += unit
+            f.write(f'"{line}",\n')
         f.write("};\n")
 
 
