@@ -72,9 +72,8 @@ plim_status plim_regex_translate(char **out, size_t *out_bytes, const plim_alloc
                                  const char *pattern, size_t bytes, plim_where where,
                                  plim_error *err);
 
-/* Patterns of character classes that Rust's tables define: `char::is_numeric`, `is_punc` of
- * Punctuation, and \w of the regex crate (for single_word).  In PCRE2's syntax. */
-typedef enum plim_class { PLIM_CLASS_NUMERIC, PLIM_CLASS_PUNCTUATION, PLIM_CLASS_WORD } plim_class;
+/* The \w of Rust's regex crate (for single_word; classes.h has it without a pattern). */
+typedef enum plim_class { PLIM_CLASS_WORD } plim_class;
 plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_class which,
                              plim_error *err);
 

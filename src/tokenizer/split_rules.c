@@ -134,7 +134,7 @@ static inline at word_at(at p, at behind, at end, unsigned bits, const plim_spli
 {
     unsigned letters = r->word == PLIM_WORD_PREFIX_MARKS ? SPLIT_LETTER | SPLIT_MARK : SPLIT_LETTER;
     if (r->word != PLIM_WORD_CASED)
-        return bits & letters ? skip_letters(behind, end, letters) : NULL;
+        return (bits & letters) ? skip_letters(behind, end, letters) : NULL;
     if ((bits & (SPLIT_UPPER | SPLIT_LOWER)) == SPLIT_LOWER) /* the most frequent by far */
         return behind_word(skip_lower(behind, end), end, r);
     if (!(bits & SPLIT_UPPER))
@@ -148,7 +148,7 @@ static inline __attribute__((always_inline)) at next_match(at p, at end, const p
 {
     const unsigned excluded =
         SPLIT_SPACE | SPLIT_LETTER | SPLIT_NUMBER | (r->other_marks ? 0 : SPLIT_MARK);
-    unsigned length, bits = plim_split_at(p, &length), next_length = 0, next = 0;
+    unsigned length, bits = plim_split_at(p, &length);
     at q = p + length, word = word_at(p, q, end, bits, r);
     if (word)
         return word;
@@ -162,7 +162,7 @@ static inline __attribute__((always_inline)) at next_match(at p, at end, const p
             return p + taken;
     }
     if (q < end && !(bits & SPLIT_NEWLINE) && (r->word != PLIM_WORD_BLANK || *p == ' ')) {
-        next = plim_split_at(q, &next_length);
+        unsigned next_length, next = plim_split_at(q, &next_length);
         if ((word = word_at(q, q + next_length, end, next, r)))
             return word;
         if (*p == ' ') {
@@ -172,7 +172,7 @@ static inline __attribute__((always_inline)) at next_match(at p, at end, const p
                 return other_run(q + next_length, end, r, excluded);
         }
     }
-    return bits & SPLIT_SPACE ? space_run(p, end, r->newline) : other_run(q, end, r, excluded);
+    return (bits & SPLIT_SPACE) ? space_run(p, end, r->newline) : other_run(q, end, r, excluded);
 }
 
 static inline __attribute__((always_inline)) plim_status
