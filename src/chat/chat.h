@@ -69,7 +69,10 @@ typedef struct plim_chat_text {
 
 /* FORMAT: the context is no such JSON; the template raises (raise_exception: its message), divides
  * by zero, calls what is undefined, ...: wherever Python raises one.  UNSAFE: what the sandbox
- * forbids. LIMIT: a cap. */
+ * forbids.  LIMIT: a cap, a range of more than 100,000, an integer of more than 64 bits.  UNSUP:
+ * include, import and extends; autoescape blocks; the filters striptags, urlize, pprint, wordwrap
+ * and random; text that would hold an address of Python's.  USAGE: no template of that name.
+ * Without `messages` in the context the template is rendered as it is. */
 plim_status plim_templates_render(const plim_templates *templates, const plim_alloc *alloc,
                                   const plim_chat_request *request, plim_chat_text *out,
                                   plim_error *err);

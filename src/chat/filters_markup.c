@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Filters on HTML, and on how lines are wrapped. */
+ * Filters on HTML, and those that are refused. */
 #include "chat/strings.h"
 
 #define FILTER(name)                                                                               \
@@ -78,7 +78,7 @@ FILTER(filter_unsupported)
     (void)args;
     (void)raw;
     (void)out;
-    return plim_run_fail(run, PLIM_E_UNSUP, "the filters urlize, pprint and striptags");
+    return plim_run_fail(run, PLIM_E_UNSUP, "the filters striptags, urlize, pprint and wordwrap");
 }
 
 const plim_builtin plim_filters_markup[] = {

@@ -278,14 +278,19 @@ size_t plim_str_find(const plim_str *s, const plim_str *needle, size_t from, siz
 
 size_t plim_str_find_last(const plim_str *s, const plim_str *needle, size_t from, size_t to)
 {
-    size_t last = SIZE_MAX;
     if (from > to || needle->bytes > to - from)
         return SIZE_MAX;
     if (!needle->bytes)
         return to;
-    for (size_t at = from; (at = plim_str_find(s, needle, at, to)) != SIZE_MAX; at++)
-        last = at;
-    return last;
+    for (size_t end = to - needle->bytes + 1; end > from;) {
+        const char *found = memrchr(s->data + from, needle->data[0], end - from);
+        if (!found)
+            break;
+        end = (size_t)(found - s->data);
+        if (!memcmp(found, needle->data, needle->bytes))
+            return end;
+    }
+    return SIZE_MAX;
 }
 
 static bool strips(const plim_str *chars, uint32_t code)

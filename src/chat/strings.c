@@ -172,7 +172,7 @@ plim_status plim_str_strip_val(plim_run *run, plim_val s, plim_val chars, unsign
     size_t from, to;
     if (chars.kind != PLIM_V_MISSING && chars.kind != PLIM_V_NONE)
         PLIM_TRY(plim_to_str(run, chars, "what is stripped", &set));
-    PLIM_TRY(plim_work(run, s.u.s->bytes / 64 * (set ? set->bytes / 16 + 1 : 1)));
+    PLIM_TRY(plim_work(run, s.u.s->bytes / 16 * (set ? set->bytes / 4 + 1 : 1)));
     plim_str_strip(s.u.s, set, sides, &from, &to);
     PLIM_TRY(plim_str_part(run, s.u.s, from, to, out));
     out->markup = s.markup;

@@ -269,7 +269,7 @@ dict.fromkeys(["a"])
 namespace(a=1).a
 namespace(a=1).b
 namespace({"x": 2}).x
-namespace(a=[1]) 
+namespace(a=[1])
 range(3)
 range(1, 4)
 range(0, 10, 3)|list

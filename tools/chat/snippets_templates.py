@@ -185,7 +185,6 @@ a {# unclosed
 {{ 1 }}}
 { { 1 } } {% if t %}{ %}{% endif %}
 {{- 1 -}} x {{- 2 }}
- {{ 1 }} 
 a {% if t -%}   b   {%- endif %} c
 {% set c = cycler("a", "b") %}{{ c.next() }}{{ c.next() }}{{ c.next() }}{{ c.current }}{% set _ = c.reset() %}{{ c.next() }}
 {{ cycler() }}
@@ -272,6 +271,7 @@ a {% if t -%}   b   {%- endif %} c
 
 # Those of several lines, and those with other newlines.
 SEVERAL = [
+    " {{ 1 }} ",
     "{% filter indent(2) %}a\nb{% endfilter %}",
     "{% raw %}\nx\n{% endraw %}\ny", "a{# c #}b", "a {#- c -#} b", "a\n{# c #}\nb", "  {# c #}\nb", "a {# c -#}\n\n b",
     "a {#+ c +#}\n b", "a\n  {#+ c #}\nb",
@@ -298,6 +298,8 @@ UNSUPPORTED = r"""
 {{ s.encode() }}
 {{ (-8) ** 0.5 }}
 {{ l|pprint }}
+{{ long|wordwrap(10) }}
+{{ html|striptags }}
 {{ s|urlize }}
 {{ "%a" % s }}
 {{ s.maketrans("a", "b") }}
