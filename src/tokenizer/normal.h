@@ -6,7 +6,9 @@
  *
  * Positions are those of Hugging Face's NormalizedString, which sees a step as a list of characters
  * with a change each: 0 replaces the next character of the text before, 1 is new (it has the
- * position of the byte before), -n replaces one and removes n more. */
+ * position of the byte before), -n replaces one and removes n more.  One thing is not followed:
+ * where an empty Prepend, or an empty match at the very beginning, gives the first characters an
+ * empty position, the steps behind it panic there or double characters; here they do not. */
 #ifndef PLIM_TOKENIZER_NORMAL_H
 #define PLIM_TOKENIZER_NORMAL_H
 

@@ -15,12 +15,14 @@ plim_status plim_normal_prepend(plim_normal_job *job, const plim_normal_step *st
 {
     plim_normal_writer w;
     size_t first;
-    if (!step->bytes && !in->source)
+    plim_normal_code(in->data, in->bytes, 0, &first);
+    if (!step->bytes && !in->source) {
+        job->head = job->head > first ? job->head : first;
         return PLIM_OK;
+    }
     plim_status status = plim_normal_begin(&w, job, in, step->bytes + in->bytes);
     if (!status)
         status = plim_normal_put(&w, step->text, step->bytes, 0);
-    plim_normal_code(in->data, in->bytes, 0, &first);
     if (!status && !step->bytes) { /* an empty one moves the first character before itself */
         status = plim_normal_put(&w, in->data, first, PLIM_NORMAL_BEFORE);
         w.from = first;
