@@ -353,14 +353,34 @@ static bool final_sigma(const plim_str *s, size_t at, size_t bytes)
     return true;
 }
 
+/* Bytes of ASCII from `at`, before `to`: copied with their marks, then mapped in place. */
+static plim_status ascii_case(plim_run *run, const plim_str *s, plim_case kind, plim_buf *buf,
+                              size_t at, size_t to, size_t *end)
+{
+    bool raise = kind == PLIM_CASE_UPPER || kind == PLIM_CASE_TITLE;
+    char first = raise ? 'a' : 'A';
+    for (*end = at; *end < to && (unsigned char)s->data[*end] < 0x80;)
+        ++*end;
+    PLIM_TRY(plim_buf_add(run, buf, s, at, *end));
+    for (size_t i = buf->used - (*end - at); i < buf->used; i++) {
+        if (buf->data[i] >= first && buf->data[i] < first + 26)
+            buf->data[i] ^= 0x20;
+    }
+    return PLIM_OK;
+}
+
 plim_status plim_str_case(plim_run *run, const plim_str *s, plim_case kind, plim_buf *buf,
                           size_t from, size_t to)
 {
     for (size_t i = from; i < to;) {
         uint32_t code, mapped[3];
+        PLIM_TRY(ascii_case(run, s, kind, buf, i, to, &i));
+        if (i >= to)
+            break;
         size_t n = plim_str_char(s, i, &code);
         size_t count = plim_char_case(kind, code, mapped);
         bool input = plim_str_input(s, i, i + n);
+        PLIM_TRY(plim_work(run, 1));
         if (kind == PLIM_CASE_LOWER && code == 0x3A3 && final_sigma(s, i, n))
             mapped[0] = 0x3C2;
         for (size_t k = 0; k < count; k++)

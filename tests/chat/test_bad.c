@@ -17,8 +17,12 @@
 #define SLOWER 20
 #define STACK  (8u << 20) /* frames are several times as large there */
 #else
+#ifdef __OPTIMIZE__
 #define SLOWER 1
-#define STACK  (256u << 10)
+#else
+#define SLOWER 4
+#endif
+#define STACK (256u << 10)
 #endif
 
 typedef struct attempt {
