@@ -253,6 +253,9 @@ static plim_status add_character(reader *r, const char *text, size_t bytes, unsi
     size_t spelled_bytes = bytes;
     if (bytes == 1) {
         id = tok->bpe.symbol[around][(unsigned char)*text];
+    } else if (tok->vocab.form == PLIM_VOCAB_SPACED && bytes == 3 &&
+               memcmp(text, "\xE2\x96\x81", 3) == 0) {
+        id = tok->bpe.block_id;
     } else {
         plim_status status = spell_symbol(run, text, bytes, around, &spelled, &spelled_bytes, err);
         if (status)

@@ -200,7 +200,7 @@ static uint32_t code_before(const char *text, size_t at)
 static bool is_known(const plim_bpe *bpe, uint32_t code)
 {
     return code < 0x80 ? bpe->symbol[0][code] != PLIM_TOK_NONE
-                       : code == LOWER_BLOCK && bpe->block_known;
+                       : code == LOWER_BLOCK && bpe->block_id != PLIM_TOK_NONE;
 }
 
 /* Is there a cut between two characters?  Only where one of them is a known symbol: unknown text on

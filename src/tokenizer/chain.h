@@ -35,14 +35,13 @@ typedef struct plim_link {
     uint64_t start, stop; /* of Strip */
 } plim_link;
 
-/* Chains that only put spaces for a character, put bytes together and strip the text's start, as
- * nearly all SentencePiece models have them: Replace, ByteFallback, Fuse and Strip, where the first
- * and the last may be missing; or a Metaspace alone. */
+/* Chains that only put spaces for U+2581, put bytes together and strip the text's start, as nearly
+ * all SentencePiece models have them: Replace, ByteFallback, Fuse and perhaps Strip; or a Metaspace
+ * alone. */
 typedef struct plim_usual {
     bool on;
     bool bytes;             /* there is a ByteFallback */
-    bool drops_first;       /* of Metaspace: none for those of the first token */
-    plim_link_text find;    /* what a space stands for, one character beyond ASCII; or nothing */
+    bool drops_first;       /* of Metaspace: no spaces for the first token */
     const plim_link *strip; /* NULL: none */
 } plim_usual;
 

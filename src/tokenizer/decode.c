@@ -10,52 +10,28 @@
 
 /* ---- tokens ---- */
 
-/* What decoding reads of a token: its text, and whether that is bytes or spelled in the alphabet.
- * NULL: there is none, or it is to be left out. */
+/* What decoding reads of a token: its text, as the vocabulary has it or (*added) as an added token
+ * is written.  NULL: there is none, or it is to be left out. */
 static const char *token_text(const plim_tok *tok, uint32_t id, bool skip_special, size_t *bytes,
-                              bool *raw)
+                              bool *added)
 {
     const plim_added_token *token = plim_added_by_id(&tok->added, id);
-    if (!token) {
-        const char *text = plim_vocab_text(&tok->vocab, id, bytes);
-        *raw = text && plim_vocab_is_raw(&tok->vocab, id);
-        return text;
-    }
-    *raw = false;
+    *added = token != NULL;
+    if (!token)
+        return plim_vocab_text(&tok->vocab, id, bytes);
     *bytes = token->normal_bytes;
     return skip_special && token->skip ? NULL : token->normal;
 }
 
-static size_t spell(const char *text, size_t bytes, char *out, size_t cap)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        char two[2];
-        unsigned length = plim_alphabet_encode((unsigned char)text[i], two);
-        for (unsigned k = 0; k < length; k++, used++)
-            if (used < cap)
-                out[used] = two[k];
-    }
-    return used;
-}
-
 size_t plim_tok_token(const plim_tok *tok, int32_t id, char *out, size_t cap)
 {
-    size_t bytes;
-    if (id < 0)
-        return SIZE_MAX;
-    const plim_added_token *token = plim_added_by_id(&tok->added, (uint32_t)id);
-    const char *text = token ? token->text : plim_vocab_text(&tok->vocab, (uint32_t)id, &bytes);
-    if (!text)
-        return SIZE_MAX;
-    if (token)
-        bytes = token->bytes;
-    else if (plim_vocab_is_raw(&tok->vocab, (uint32_t)id))
-        return spell(text, bytes, out, cap);
-    size_t fits = bytes < cap ? bytes : cap;
+    const plim_added_token *token = id < 0 ? NULL : plim_added_by_id(&tok->added, (uint32_t)id);
+    if (id < 0 || !token)
+        return id < 0 ? SIZE_MAX : plim_vocab_spell(&tok->vocab, (uint32_t)id, out, cap);
+    size_t fits = token->bytes < cap ? token->bytes : cap;
     if (fits)
-        memcpy(out, text, fits);
-    return bytes;
+        memcpy(out, token->text, fits);
+    return token->bytes;
 }
 
 uint32_t plim_tok_size(const plim_tok *tok)
@@ -72,34 +48,17 @@ bool plim_tok_is_special(const plim_tok *tok, int32_t id)
     return token && token->skip;
 }
 
-/* Is text the spelling of these bytes? */
-static bool spells(const char *raw, size_t raw_bytes, const char *text, size_t bytes)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < raw_bytes; i++) {
-        char two[2];
-        unsigned length = plim_alphabet_encode((unsigned char)raw[i], two);
-        if (bytes - at < length || memcmp(text + at, two, length) != 0)
-            return false;
-        at += length;
-    }
-    return at == bytes;
-}
-
 int32_t plim_tok_find(const plim_tok *tok, const char *text, size_t bytes)
 {
+    char spelled[PLIM_TOK_MAX_ADDED_BYTES];
     for (size_t i = 0; i < tok->added.count; i++)
         if (tok->added.items[i].bytes == bytes &&
             memcmp(tok->added.items[i].text, text, bytes) == 0)
             return (int32_t)tok->added.items[i].id;
-    for (uint32_t id = 0; id < tok->vocab.size; id++) {
-        size_t length;
-        const char *have = plim_vocab_text(&tok->vocab, id, &length);
-        if (have && (plim_vocab_is_raw(&tok->vocab, id)
-                         ? spells(have, length, text, bytes)
-                         : length == bytes && memcmp(have, text, bytes) == 0))
+    for (uint32_t id = 0; bytes <= sizeof spelled && id < tok->vocab.size; id++)
+        if (plim_vocab_spell(&tok->vocab, id, spelled, sizeof spelled) == bytes &&
+            memcmp(spelled, text, bytes) == 0)
             return (int32_t)id;
-    }
     return -1;
 }
 
@@ -180,63 +139,56 @@ static plim_status put_spelled(plim_tok_decoder *decoder, plim_sink *out, const 
 
 /* ---- byte level, whole ---- */
 
-/* Short strings are copied with their entry: 16 bytes, of which those behind the string are
- * overwritten by the next. */
-static inline bool is_plain(uint8_t tag)
+/* Room for `bytes` behind *to, and an entry more. */
+static plim_status reserve(plim_sink *out, char **to, size_t bytes, plim_error *err)
 {
-    return (uint8_t)(tag - 1) <= PLIM_VOCAB_INLINE;
+    out->used = *to ? (size_t)(*to - out->data) : 0;
+    if (*to && out->cap - out->used >= bytes + sizeof(plim_vocab_entry))
+        return PLIM_OK;
+    plim_status status = plim_grow(out->alloc, &out->data, &out->cap,
+                                   out->used + bytes + sizeof(plim_vocab_entry), 1, err);
+    if (!status)
+        *to = out->data + out->used;
+    return status;
 }
 
-/* Bytes of all tokens, out of the alphabet; and whether there are others than plain ones. */
-static plim_status count_bytes(const plim_tok *tok, const int32_t *ids, size_t n, bool skip_special,
-                               size_t *out, plim_error *err)
+/* A token that does not lie in its entry, or is spelled in the alphabet. */
+static plim_status put_other(const plim_tok *tok, plim_sink *out, char **to, int32_t id,
+                             bool skip_special, plim_error *err)
 {
-    const plim_vocab *vocab = &tok->vocab;
-    uint32_t limit = vocab->raw ? vocab->size : 0;
-    size_t total = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t id = (uint32_t)ids[i];
-        uint8_t tag = id < limit ? vocab->entries[id].tag : 0;
-        if (is_plain(tag)) {
-            total += tag - 1u;
-            continue;
-        }
-        if (ids[i] < 0)
-            return plim_fail(err, PLIM_E_USAGE, "token id %d is negative", (int)ids[i]);
-        size_t bytes;
-        bool raw;
-        if (token_text(tok, id, skip_special, &bytes, &raw))
-            total += bytes; /* spelled: never more than that */
-    }
-    *out = total;
+    size_t bytes;
+    bool added;
+    if (id < 0)
+        return plim_fail(err, PLIM_E_USAGE, "token id %d is negative", (int)id);
+    const char *text = token_text(tok, (uint32_t)id, skip_special, &bytes, &added);
+    plim_status status = text ? reserve(out, to, bytes, err) : PLIM_OK;
+    if (status || !text)
+        return status;
+    bool raw = !added && plim_vocab_is_raw(&tok->vocab, (uint32_t)id);
+    size_t used = raw ? SIZE_MAX : unspell(text, bytes, *to, bytes);
+    if (used == SIZE_MAX)
+        memcpy(*to, text, bytes);
+    *to += used == SIZE_MAX ? bytes : used;
     return PLIM_OK;
 }
 
-static size_t gather_bytes(const plim_tok *tok, const int32_t *ids, size_t n, bool skip_special,
-                           char *out)
+static plim_status gather(const plim_tok *tok, plim_sink *out, const int32_t *ids, size_t n,
+                          bool skip_special, plim_error *err)
 {
-    const plim_vocab *vocab = &tok->vocab;
-    uint32_t limit = vocab->raw ? vocab->size : 0;
-    char *to = out;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t id = (uint32_t)ids[i];
-        const plim_vocab_entry *entry = &vocab->entries[id];
-        if (id < limit && is_plain(entry->tag)) {
-            memcpy(to, entry, 16);
-            to += entry->tag - 1;
-            continue;
-        }
-        size_t bytes;
-        bool raw;
-        const char *text = token_text(tok, id, skip_special, &bytes, &raw);
-        if (!text)
-            continue;
-        size_t used = raw ? SIZE_MAX : unspell(text, bytes, to, bytes);
-        if (used == SIZE_MAX)
-            memcpy(to, text, bytes);
-        to += used == SIZE_MAX ? bytes : used;
+    enum { BLOCK = 512, USUAL_BYTES = 5 }; /* of a token */
+    char *to = NULL;
+    plim_status status = reserve(out, &to, USUAL_BYTES * n, err);
+    for (size_t i = 0; !status && i < n;) {
+        size_t block = n - i < BLOCK ? n - i : BLOCK;
+        if ((status = reserve(out, &to, sizeof(plim_vocab_entry) * block, err)))
+            break;
+        if (tok->vocab.form == PLIM_VOCAB_BYTES)
+            i += block = plim_vocab_gather(&tok->vocab, ids + i, block, &to);
+        if (i < n)
+            status = put_other(tok, out, &to, ids[i++], skip_special, err);
     }
-    return (size_t)(to - out);
+    out->used = to ? (size_t)(to - out->data) : 0;
+    return status;
 }
 
 /* Ill-formed bytes from `bad` on become U+FFFD: *text and *bytes are replaced. */
@@ -266,19 +218,17 @@ static plim_status decode_byte_level(const plim_tok *tok, const plim_alloc *allo
                                      const int32_t *ids, size_t n, bool skip_special, char **text,
                                      size_t *bytes, plim_error *err)
 {
-    size_t total = 0;
-    plim_status status = count_bytes(tok, ids, n, skip_special, &total, err);
-    if (status)
+    plim_sink out = {.alloc = alloc};
+    plim_status status = gather(tok, &out, ids, n, skip_special, err);
+    if (status) {
+        plim_delete(alloc, out.data);
         return status;
-    char *data = plim_new(alloc, total + 16, 1, err); /* a whole entry behind the last */
-    if (!data)
-        return plim_tok_nomem(err);
-    total = gather_bytes(tok, ids, n, skip_special, data);
-    data[total] = 0;
-    *text = data;
-    *bytes = total;
-    size_t bad = plim_utf8_first_bad(data, total);
-    return bad < total ? repair(alloc, text, bytes, bad, err) : PLIM_OK;
+    }
+    out.data[out.used] = 0;
+    *text = out.data;
+    *bytes = out.used;
+    size_t bad = plim_utf8_first_bad(out.data, out.used);
+    return bad < out.used ? repair(alloc, text, bytes, bad, err) : PLIM_OK;
 }
 
 /* ---- one by one ---- */
@@ -287,25 +237,26 @@ static plim_status put_token(plim_tok_decoder *decoder, plim_sink *out, int32_t 
 {
     const plim_tok *tok = decoder->tok;
     size_t bytes;
-    bool raw;
+    bool added;
     if (id < 0)
         return plim_fail(err, PLIM_E_USAGE, "token id %d is negative", (int)id);
-    const char *text = token_text(tok, (uint32_t)id, decoder->skip_special, &bytes, &raw);
+    const char *text = token_text(tok, (uint32_t)id, decoder->skip_special, &bytes, &added);
     plim_status status;
     if (!text)
         return PLIM_OK;
     if (plim_chain_is_byte_level(tok->decoder))
-        return raw ? put_bytes(decoder, out, text, bytes, err)
+        return !added && plim_vocab_is_raw(&tok->vocab, (uint32_t)id)
+                   ? put_bytes(decoder, out, text, bytes, err)
                    : put_spelled(decoder, out, text, bytes, err);
     if (!decoder->state &&
         (status = plim_chain_state_open(&decoder->state, tok->decoder, decoder->alloc, err)))
         return status;
-    if (raw) {
-        size_t length = spell(text, bytes, NULL, 0);
+    if (!added && tok->vocab.form != PLIM_VOCAB_SPELLED) {
+        size_t length = plim_vocab_spell(&tok->vocab, (uint32_t)id, NULL, 0);
         if ((status = plim_grow(decoder->alloc, &decoder->spelled, &decoder->spelled_cap,
                                 length + 1, 1, err)))
             return status;
-        spell(text, bytes, decoder->spelled, length);
+        plim_vocab_spell(&tok->vocab, (uint32_t)id, decoder->spelled, length);
         text = decoder->spelled;
         bytes = length;
     }
@@ -405,7 +356,7 @@ plim_status plim_tok_decode(const plim_tok *tok, const plim_alloc *scratch, cons
     *bytes = 0;
     if (plim_chain_is_byte_level(tok->decoder))
         return decode_byte_level(tok, scratch, ids, n, skip_special, text, bytes, err);
-    if (plim_chain_is_usual(tok))
+    if (tok->vocab.form == PLIM_VOCAB_SPACED)
         return plim_chain_decode_usual(tok, scratch, ids, n, skip_special, text, bytes, err);
     plim_tok_decoder decoder;
     plim_sink out = {.alloc = scratch};

@@ -102,51 +102,9 @@ static plim_status run(plim_chain_state *s, bool final, plim_sink *out, plim_err
     return s->in.text.used ? plim_sink_put(out, s->in.text.data, s->in.text.used, err) : PLIM_OK;
 }
 
-/* A usual chain where nothing is held back, and a token that is no byte: only the character that
- * stands for a space changes. */
-static bool is_plain(const plim_chain_state *s, const char *text, size_t bytes)
-{
-    const plim_chain *chain = s->chain;
-    if (!chain || !chain->usual.on || (bytes > 2 && text[0] == '<' && text[1] == '0'))
-        return false;
-    if (!chain->usual.bytes)
-        return s->memory[0].begun || !chain->usual.drops_first;
-    const plim_link_memory *m = &s->memory[chain->links[0].kind == PLIM_LINK_REPLACE];
-    const plim_link *strip = chain->usual.strip;
-    return !m->held.used && !m->broken && (!strip || s->memory[strip - chain->links].begun);
-}
-
-static plim_status push_plain(const plim_chain *chain, const char *text, size_t bytes,
-                              plim_sink *out, plim_error *err)
-{
-    plim_link_text space = chain->usual.find;
-    if (!space.bytes)
-        return plim_sink_put(out, text, bytes, err);
-    if (out->cap - out->used < bytes) {
-        plim_status status =
-            plim_grow(out->alloc, &out->data, &out->cap, out->used + bytes + 1, 1, err);
-        if (status)
-            return status;
-    }
-    char *to = out->data + out->used, first = space.data[0];
-    size_t width = space.bytes;
-    for (size_t i = 0; i < bytes;) {
-        if (text[i] == first && bytes - i >= width && !memcmp(text + i, space.data, width)) {
-            *to++ = ' ';
-            i += width;
-        } else {
-            *to++ = text[i++];
-        }
-    }
-    out->used = (size_t)(to - out->data);
-    return PLIM_OK;
-}
-
 plim_status plim_chain_push(plim_chain_state *state, const char *token, size_t bytes,
                             plim_sink *out, plim_error *err)
 {
-    if (is_plain(state, token, bytes))
-        return push_plain(state->chain, token, bytes, out, err);
     clear(&state->in);
     plim_status status = plim_sink_put(&state->in.text, token, bytes, err);
     if (!status)

@@ -123,20 +123,18 @@ static plim_usual find_usual(const plim_chain *chain)
 {
     const plim_link *link = chain->links, *end = chain->links + chain->count;
     plim_usual usual = {.bytes = true};
-    if (link < end && (link->kind == PLIM_LINK_METASPACE ||
-                       (link->kind == PLIM_LINK_REPLACE && !link->regex &&
-                        link->content.bytes == 1 && link->content.data[0] == ' '))) {
-        if (link->find.bytes < 2 || link->find.bytes > 4 ||
-            (unsigned char)link->find.data[0] < 0xC0)
-            return usual;
-        usual.find = link->find;
-        usual.drops_first = link->kind == PLIM_LINK_METASPACE && link->prefix;
-        link++;
-        if (link[-1].kind == PLIM_LINK_METASPACE) {
-            usual.bytes = false;
-            usual.on = link == end;
-            return usual;
-        }
+    bool metaspace = link < end && link->kind == PLIM_LINK_METASPACE,
+         replace = link < end && link->kind == PLIM_LINK_REPLACE && !link->regex &&
+                   link->content.bytes == 1 && link->content.data[0] == ' ';
+    if ((!metaspace && !replace) || link->find.bytes != 3 ||
+        memcmp(link->find.data, "\xE2\x96\x81", 3) != 0)
+        return usual;
+    usual.drops_first = metaspace && link->prefix;
+    link++;
+    if (metaspace) {
+        usual.bytes = false;
+        usual.on = link == end;
+        return usual;
     }
     if (end - link < 2 || link[0].kind != PLIM_LINK_BYTE_FALLBACK || link[1].kind != PLIM_LINK_FUSE)
         return usual;

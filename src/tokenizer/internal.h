@@ -146,7 +146,7 @@ typedef struct plim_bpe {
      * never in one token.  NULL: pieces are not cut. */
     uint64_t *joined;
     unsigned joined_bits; /* log2 of its size in bits */
-    bool block_known;     /* U+2581 is a symbol */
+    uint32_t block_id;    /* the symbol of U+2581, NONE */
     bool drops_unknown;   /* text that the vocabulary lacks leaves no trace */
     /* The cuts before an ASCII character, a bit for each one before it; [128]: before U+2581. */
     uint64_t ascii_cuts[129][2];
@@ -413,9 +413,9 @@ static inline plim_status plim_sink_put(plim_sink *out, const char *text, size_t
 /* The chain is one ByteLevel and nothing else.  false for NULL. */
 bool plim_chain_is_byte_level(const plim_chain *chain);
 
-/* Most chains of SentencePiece models: a whole text goes through them in one pass. */
-bool plim_chain_is_usual(const plim_tok *tok);
-/* plim_tok_decode for such a one. */
+/* One of most SentencePiece models: strings may be SPACED.  false for NULL. */
+bool plim_chain_is_usual(const plim_chain *chain);
+/* plim_tok_decode by such a one, from a vocabulary that is. */
 plim_status plim_chain_decode_usual(const plim_tok *tok, const plim_alloc *alloc,
                                     const int32_t *ids, size_t n, bool skip_special, char **text,
                                     size_t *bytes, plim_error *err);

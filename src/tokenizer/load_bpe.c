@@ -298,10 +298,11 @@ static plim_status settle_symbols(plim_tok *tok, plim_error *err)
         char name[8];
         snprintf(name, sizeof name, "<0x%02X>", byte);
         bpe->byte_token[byte] = plim_vocab_find(&tok->vocab, name, 6);
+        tok->vocab.byte_id[byte] = bpe->byte_token[byte];
         all_bytes = all_bytes && bpe->byte_token[byte] != PLIM_TOK_NONE;
     }
     bpe->drops_unknown = tok->unk_id == PLIM_TOK_NONE && !all_bytes;
-    bpe->block_known = plim_vocab_find(&tok->vocab, "\xE2\x96\x81", 3) != PLIM_TOK_NONE;
+    bpe->block_id = plim_vocab_find(&tok->vocab, "\xE2\x96\x81", 3);
     return PLIM_OK;
 }
 

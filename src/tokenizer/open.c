@@ -28,6 +28,17 @@ static plim_vocab_index looked_up(const plim_tok *tok)
     return tok->byte_pieces ? PLIM_INDEX_NONE : PLIM_INDEX_CHARACTERS;
 }
 
+/* The form in which decoding can copy strings. */
+static plim_vocab_form copied_form(const plim_tok *tok)
+{
+    if (tok->byte_pieces)
+        return PLIM_VOCAB_BYTES;
+    bool spaced = tok->model == PLIM_MODEL_BPE && looked_up(tok) == PLIM_INDEX_CHARACTERS &&
+                  !tok->vocab.duplicate_ids && plim_chain_is_usual(tok->decoder) &&
+                  plim_vocab_can_be_spaced(&tok->vocab);
+    return spaced ? PLIM_VOCAB_SPACED : PLIM_VOCAB_SPELLED;
+}
+
 static plim_status load_directory(plim_tok *tok, const char *directory, const plim_log *log,
                                   plim_error *err)
 {
@@ -52,7 +63,7 @@ static plim_status load_directory(plim_tok *tok, const char *directory, const pl
     if (!status)
         status = plim_added_finish(tok, where, err);
     if (!status)
-        status = plim_vocab_finish(&tok->vocab, tok->byte_pieces, looked_up(tok), err);
+        status = plim_vocab_finish(&tok->vocab, copied_form(tok), looked_up(tok), err);
     return status;
 }
 

@@ -375,10 +375,11 @@ static void count_spaces(const plim_run *run, uint32_t id, const plim_tok_span *
     const char *text = run->text + span->begin;
     if (!added)
         text = plim_vocab_text(vocab, id, &bytes);
-    bool raw = !added && text && plim_vocab_is_raw(vocab, id);
+    bool raw = !added && text && plim_vocab_is_raw(vocab, id),
+         spaced = !added && vocab->form == PLIM_VOCAB_SPACED; /* U+2581 is no space here */
     *leading = *trailing = 0;
     for (size_t i = 0; text && i < bytes; i += length ? length : 1) {
-        bool space = is_space(text + i, bytes - i, raw, &length);
+        bool space = is_space(text + i, bytes - i, raw, &length) && !(spaced && text[i] == ' ');
         only = only && space;
         *leading += only;
         *trailing = space ? *trailing + 1 : 0;

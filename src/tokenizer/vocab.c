@@ -19,35 +19,6 @@ enum {
 
 /* ---- keys ---- */
 
-/* A string as it would lie in its entry. */
-typedef struct key {
-    uint64_t word[2];
-} key;
-
-/* text[bytes], at most 15 of them, and their tag; reads nothing beyond them. */
-static inline key short_key(const char *text, size_t bytes)
-{
-    key k = {{0, 0}};
-    if (bytes >= 8) {
-        memcpy(&k.word[0], text, 8);
-        if (bytes > 8) {
-            memcpy(&k.word[1], text + bytes - 8, 8);
-            k.word[1] >>= 8 * (16 - bytes);
-        }
-    } else if (bytes >= 4) {
-        uint32_t head, tail;
-        memcpy(&head, text, 4);
-        memcpy(&tail, text + bytes - 4, 4);
-        k.word[0] = head | (uint64_t)tail << (8 * (bytes - 4));
-    } else if (bytes) {
-        const unsigned char *p = (const unsigned char *)text;
-        k.word[0] = p[0] | (uint64_t)p[bytes / 2] << (8 * (bytes / 2)) |
-                    (uint64_t)p[bytes - 1] << (8 * (bytes - 1));
-    }
-    k.word[1] |= (uint64_t)(bytes + 1) << 56;
-    return k;
-}
-
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
     uint64_t hash = (a ^ b * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
@@ -59,7 +30,7 @@ static uint64_t hash_text(const char *text, size_t bytes)
 {
     uint64_t hash = bytes, word;
     if (bytes <= PLIM_VOCAB_INLINE) {
-        key k = short_key(text, bytes);
+        plim_vocab_key k = plim_vocab_short_key(text, bytes);
         return mix(k.word[0], k.word[1]);
     }
     for (; bytes >= 8; bytes -= 8, text += 8) {
@@ -110,22 +81,11 @@ plim_status plim_grow_steps(const plim_alloc *alloc, void *array, size_t *cap, s
     return PLIM_OK;
 }
 
-static inline const char *entry_text(const plim_vocab *vocab, const plim_vocab_entry *entry,
-                                     size_t *bytes)
-{
-    if (entry->tag & PLIM_VOCAB_LONG) {
-        *bytes = entry->longer.bytes;
-        return vocab->text + entry->longer.offset;
-    }
-    *bytes = (size_t)(entry->tag & ~PLIM_VOCAB_FLAGS) - 1;
-    return entry->text;
-}
-
 static plim_status store(plim_vocab *vocab, plim_vocab_entry *entry, const char *text, size_t bytes,
                          plim_error *err)
 {
     if (bytes <= PLIM_VOCAB_INLINE) {
-        key k = short_key(text, bytes);
+        plim_vocab_key k = plim_vocab_short_key(text, bytes);
         memcpy(entry, &k, sizeof *entry);
         return PLIM_OK;
     }
@@ -172,7 +132,7 @@ static inline bool same(const plim_vocab *vocab, const plim_vocab_entry *entry, 
                         size_t bytes)
 {
     if (bytes <= PLIM_VOCAB_INLINE) {
-        key k = short_key(text, bytes), have;
+        plim_vocab_key k = plim_vocab_short_key(text, bytes), have;
         memcpy(&have, entry, sizeof have);
         have.word[1] &= ~((uint64_t)PLIM_VOCAB_FLAGS << 56);
         return k.word[0] == have.word[0] && k.word[1] == have.word[1];
@@ -198,7 +158,7 @@ static inline uint32_t *probe(const plim_vocab *vocab, const char *text, size_t 
 static void index_entry(plim_vocab *vocab, const plim_vocab_entry *entry, uint32_t reference)
 {
     size_t bytes;
-    const char *text = entry_text(vocab, entry, &bytes);
+    const char *text = plim_vocab_entry_text(vocab, entry, &bytes);
     uint64_t hash = hash_text(text, bytes);
     uint32_t i = home_of(vocab, hash);
     while (vocab->slots[i] != PLIM_TOK_NONE)
@@ -215,7 +175,7 @@ static bool is_indexed(const plim_vocab *vocab, const plim_vocab_entry *entry, s
     size_t bytes;
     if (!entry->tag || entry->tag & PLIM_VOCAB_VERBATIM)
         return false;
-    const char *text = entry_text(vocab, entry, &bytes);
+    const char *text = plim_vocab_entry_text(vocab, entry, &bytes);
     if (longest != MAX_CHARACTER)
         return true;
     size_t starts = 0;
@@ -280,7 +240,7 @@ static plim_status move_string(plim_vocab *vocab, uint32_t *slot, uint32_t id, p
     }
     if (vocab->entries[id].tag) {
         size_t bytes;
-        const char *text = entry_text(vocab, &moved, &bytes);
+        const char *text = plim_vocab_entry_text(vocab, &moved, &bytes);
         plim_status status = add_alias(vocab, text, bytes, id, &reference, err);
         if (status)
             return status;
@@ -346,7 +306,7 @@ static void settle_one(plim_vocab *vocab)
     uint32_t id = vocab->late[vocab->late_first].id;
     uint64_t hash = vocab->late[vocab->late_first].hash;
     size_t bytes;
-    const char *text = entry_text(vocab, &vocab->entries[id], &bytes);
+    const char *text = plim_vocab_entry_text(vocab, &vocab->entries[id], &bytes);
     uint32_t *slot = probe(vocab, text, bytes, hash);
     vocab->late_first = (vocab->late_first + 1) % PLIM_VOCAB_LATE;
     vocab->late_count--;
@@ -436,102 +396,10 @@ const char *plim_vocab_text(const plim_vocab *vocab, uint32_t id, size_t *bytes)
 {
     if (id >= vocab->size || !vocab->entries[id].tag)
         return NULL;
-    return entry_text(vocab, &vocab->entries[id], bytes);
+    return plim_vocab_entry_text(vocab, &vocab->entries[id], bytes);
 }
 
 /* ---- the end of loading ---- */
-
-/* text[bytes] out of the alphabet into out (bytes of room; may be text): the length, or SIZE_MAX,
- * with out in part overwritten. */
-static inline size_t out_of_alphabet(const char *text, size_t bytes, char *out)
-{
-    size_t used = 0;
-    for (size_t i = 0, length; i < bytes; i += length) {
-        unsigned char byte;
-        if (!(length = plim_alphabet_decode(text + i, bytes - i, &byte)))
-            return SIZE_MAX;
-        out[used++] = (char)byte;
-    }
-    return used;
-}
-
-static bool of_the_alphabet(const char *text, size_t bytes)
-{
-    unsigned char byte;
-    for (size_t i = 0, length; i < bytes; i += length)
-        if (!(length = plim_alphabet_decode(text + i, bytes - i, &byte)))
-            return false;
-    return true;
-}
-
-/* Are all bytes of a short string printable ASCII, which the alphabet leaves alone? */
-static inline bool all_printable(const key *k, unsigned bytes)
-{
-    const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
-    uint64_t word[2] = {k->word[0], k->word[1]};
-    /* '!' for what lies behind the string */
-    if (bytes < 8) {
-        word[0] |= ('!' * ones) << (8 * bytes);
-        word[1] = '!' * ones;
-    } else {
-        uint64_t behind = bytes == 8 ? ~(uint64_t)0 : ~(uint64_t)0 << (8 * bytes - 64);
-        word[1] = (word[1] & ~behind) | ('!' * ones & behind);
-    }
-    uint64_t bad = (word[0] | word[1]) & high;
-    for (int i = 0; i < 2; i++) /* of 7-bit bytes: below '!', or 0x7F */
-        bad |= (~((word[i] | high) - '!' * ones) | (word[i] + ones)) & high;
-    return !bad;
-}
-
-/* Most strings: ASCII, or a space (spelled in two bytes) before ASCII. */
-static inline bool make_raw_ascii(plim_vocab_entry *entry)
-{
-    unsigned bytes = (entry->tag & ~PLIM_VOCAB_FLAGS) - 1u, flags = entry->tag & PLIM_VOCAB_FLAGS;
-    key k, rest;
-    memcpy(&k, entry, sizeof k);
-    if (all_printable(&k, bytes))
-        return true;
-    if (bytes < 2 || (k.word[0] & 0xFFFF) != 0xA0C4)
-        return false;
-    rest = (key){{k.word[0] >> 16 | k.word[1] << 48, (k.word[1] & ~((uint64_t)0xFF << 56)) >> 16}};
-    if (!all_printable(&rest, bytes - 2))
-        return false;
-    k = (key){{rest.word[0] << 8 | ' ', rest.word[1] << 8 | rest.word[0] >> 56}};
-    k.word[1] |= (uint64_t)(bytes | flags) << 56; /* one byte less, and the tag one more */
-    memcpy(entry, &k, sizeof k);
-    return true;
-}
-
-/* Bytes are never more than their spelling, so they fit where the string was. */
-static void make_raw(plim_vocab *vocab, plim_vocab_entry *entry)
-{
-    char small[PLIM_VOCAB_INLINE + 1];
-    const char *raw = small;
-    size_t bytes, used;
-    if (!entry->tag || (!(entry->tag & PLIM_VOCAB_LONG) && make_raw_ascii(entry)))
-        return;
-    char *text = (char *)(uintptr_t)entry_text(vocab, entry, &bytes);
-    if (!(entry->tag & PLIM_VOCAB_LONG)) {
-        used = out_of_alphabet(text, bytes, small);
-    } else {
-        used = of_the_alphabet(text, bytes) ? out_of_alphabet(text, bytes, text) : SIZE_MAX;
-        raw = text;
-    }
-    if (used == SIZE_MAX) {
-        entry->tag |= PLIM_VOCAB_VERBATIM;
-        vocab->longest = bytes > vocab->longest ? bytes : vocab->longest;
-        return;
-    }
-    vocab->longest = used > vocab->longest ? used : vocab->longest;
-    if (used > PLIM_VOCAB_INLINE) {
-        entry->longer.bytes = (uint32_t)used;
-        return;
-    }
-    uint8_t flags = entry->tag & PLIM_VOCAB_FLAGS;
-    key k = short_key(raw, used);
-    memcpy(entry, &k, sizeof *entry);
-    entry->tag |= flags;
-}
 
 static void *shrink(const plim_alloc *alloc, void *ptr, size_t bytes)
 {
@@ -539,29 +407,34 @@ static void *shrink(const plim_alloc *alloc, void *ptr, size_t bytes)
     return smaller ? smaller : ptr;
 }
 
-plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, plim_vocab_index index, plim_error *err)
+static plim_status keep_index(plim_vocab *vocab, plim_vocab_index index, plim_error *err)
 {
-    vocab->text = shrink(vocab->alloc, vocab->text, vocab->text_used);
-    vocab->text_cap = vocab->text_used;
-    vocab->entries = shrink(vocab->alloc, vocab->entries, vocab->size * sizeof *vocab->entries);
-    vocab->entry_cap = vocab->size;
-    vocab->raw = raw;
-    if (raw) {
-        vocab->longest = vocab->longest < PLIM_VOCAB_INLINE ? vocab->longest : PLIM_VOCAB_INLINE;
-        for (uint32_t id = 0; id < vocab->size; id++)
-            make_raw(vocab, &vocab->entries[id]);
-        for (size_t i = 0; i < vocab->alias_count; i++)
-            make_raw(vocab, &vocab->aliases[i]);
-    }
-    if (index == PLIM_INDEX_ALL && !raw)
-        return PLIM_OK;
+    size_t longest = index == PLIM_INDEX_ALL ? SIZE_MAX : MAX_CHARACTER, count = 0;
     plim_delete(vocab->alloc, vocab->slots);
     vocab->slots = NULL;
     vocab->slot_count = 0;
     if (index == PLIM_INDEX_NONE)
         return PLIM_OK;
-    size_t longest = index == PLIM_INDEX_ALL ? SIZE_MAX : MAX_CHARACTER, count = 0;
     for (uint32_t id = 0; id < vocab->size; id++)
         count += is_indexed(vocab, &vocab->entries[id], longest);
     return rebuild_index(vocab, (uint32_t)(count + vocab->alias_count) * 3 / 2 + 4, longest, err);
+}
+
+plim_status plim_vocab_finish(plim_vocab *vocab, plim_vocab_form form, plim_vocab_index index,
+                              plim_error *err)
+{
+    plim_vocab_settle(vocab);
+    vocab->text = shrink(vocab->alloc, vocab->text, vocab->text_used);
+    vocab->text_cap = vocab->text_used;
+    vocab->entries = shrink(vocab->alloc, vocab->entries, vocab->size * sizeof *vocab->entries);
+    vocab->entry_cap = vocab->size;
+    plim_status status = PLIM_OK;
+    if (form == PLIM_VOCAB_BYTES)
+        plim_vocab_make_bytes(vocab);
+    if (index != PLIM_INDEX_ALL || form == PLIM_VOCAB_BYTES)
+        status = keep_index(vocab, index, err);
+    if (!status &&
+        form == PLIM_VOCAB_SPACED) /* behind the index: its characters stay as they are */
+        plim_vocab_make_spaced(vocab);
+    return status;
 }

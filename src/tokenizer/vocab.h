@@ -5,6 +5,9 @@
 #ifndef PLIM_TOKENIZER_VOCAB_H
 #define PLIM_TOKENIZER_VOCAB_H
 
+#include <stdint.h>
+#include <string.h>
+
 #include "base/alloc.h"
 
 #define PLIM_TOK_NONE       UINT32_MAX
@@ -34,6 +37,15 @@ typedef struct plim_vocab_entry {
 #define PLIM_VOCAB_ADDED    0x80 /* an added token, see added.c */
 #define PLIM_VOCAB_FLAGS    (PLIM_VOCAB_VERBATIM | PLIM_VOCAB_ADDED)
 
+#define PLIM_VOCAB_BYTE 0x12 /* SPACED: the token of a byte beyond ASCII */
+
+/* How strings lie in a finished vocabulary: so that decoding copies them as they are. */
+typedef enum plim_vocab_form {
+    PLIM_VOCAB_SPELLED, /* as the file spells them */
+    PLIM_VOCAB_BYTES,   /* bytes, out of the byte-level alphabet, unless they are VERBATIM */
+    PLIM_VOCAB_SPACED   /* spaces for U+2581; tokens of bytes are their byte */
+} plim_vocab_form;
+
 #define PLIM_VOCAB_LATE 16
 
 typedef struct plim_vocab {
@@ -56,8 +68,48 @@ typedef struct plim_vocab {
     } late[PLIM_VOCAB_LATE];
     unsigned late_first, late_count;
     bool duplicate_ids;
-    bool raw; /* strings are bytes, out of the byte-level alphabet, unless they are VERBATIM */
+    plim_vocab_form form;
+    uint32_t byte_id[256]; /* SPACED: the tokens <0x00>.., whose string is their byte; NONE */
 } plim_vocab;
+
+static inline const char *plim_vocab_entry_text(const plim_vocab *vocab,
+                                                const plim_vocab_entry *entry, size_t *bytes)
+{
+    if (entry->tag & PLIM_VOCAB_LONG) {
+        *bytes = entry->longer.bytes;
+        return vocab->text + entry->longer.offset;
+    }
+    *bytes = entry->tag == PLIM_VOCAB_BYTE ? 1 : (size_t)(entry->tag & ~PLIM_VOCAB_FLAGS) - 1;
+    return entry->text;
+}
+
+/* A string of up to 15 bytes as it lies in its entry; reads nothing beyond it. */
+typedef struct plim_vocab_key {
+    uint64_t word[2];
+} plim_vocab_key;
+
+static inline plim_vocab_key plim_vocab_short_key(const char *text, size_t bytes)
+{
+    plim_vocab_key k = {{0, 0}};
+    if (bytes >= 8) {
+        memcpy(&k.word[0], text, 8);
+        if (bytes > 8) {
+            memcpy(&k.word[1], text + bytes - 8, 8);
+            k.word[1] >>= 8 * (16 - bytes);
+        }
+    } else if (bytes >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, text, 4);
+        memcpy(&tail, text + bytes - 4, 4);
+        k.word[0] = head | (uint64_t)tail << (8 * (bytes - 4));
+    } else if (bytes) {
+        const unsigned char *p = (const unsigned char *)text;
+        k.word[0] = p[0] | (uint64_t)p[bytes / 2] << (8 * (bytes / 2)) |
+                    (uint64_t)p[bytes - 1] << (8 * (bytes - 1));
+    }
+    k.word[1] |= (uint64_t)(bytes + 1) << 56;
+    return k;
+}
 
 void plim_vocab_init(plim_vocab *vocab, const plim_alloc *alloc);
 void plim_vocab_free(plim_vocab *vocab);
@@ -88,17 +140,33 @@ const char *plim_vocab_text(const plim_vocab *vocab, uint32_t id, size_t *bytes)
 /* The string is bytes and not spelled in the alphabet. */
 static inline bool plim_vocab_is_raw(const plim_vocab *vocab, uint32_t id)
 {
-    return vocab->raw && !(vocab->entries[id].tag & PLIM_VOCAB_VERBATIM);
+    return vocab->form == PLIM_VOCAB_BYTES && !(vocab->entries[id].tag & PLIM_VOCAB_VERBATIM);
 }
+
 /* Which strings can still be found after loading. */
 typedef enum plim_vocab_index {
     PLIM_INDEX_NONE,
     PLIM_INDEX_CHARACTERS, /* those of one character */
     PLIM_INDEX_ALL
 } plim_vocab_index;
-/* Shrink to what is used.  raw: turn strings of the byte-level alphabet into bytes, which are then
- * what is found. */
-plim_status plim_vocab_finish(plim_vocab *vocab, bool raw, plim_vocab_index index, plim_error *err);
+/* Shrink to what is used, and bring strings into their form.  (Strings that are not SPELLED can't
+ * be added to or indexed again.) */
+plim_status plim_vocab_finish(plim_vocab *vocab, plim_vocab_form form, plim_vocab_index index,
+                              plim_error *err);
+
+/* vocab_form.c */
+void plim_vocab_make_bytes(plim_vocab *vocab);
+/* vocab->byte_id must be set. */
+void plim_vocab_make_spaced(plim_vocab *vocab);
+/* Can strings be SPACED and spelled again?  Not where one has a space, or a byte's token a spelling
+ * of its own. */
+bool plim_vocab_can_be_spaced(const plim_vocab *vocab);
+/* The string as the file spells it, whatever its form: its bytes, of which at most cap are written;
+ * SIZE_MAX for none. */
+size_t plim_vocab_spell(const plim_vocab *vocab, uint32_t id, char *out, size_t cap);
+/* The strings of ids, one behind the other to *to (16 bytes of room for each), up to the first that
+ * is longer than its entry, added, or none of the form's: how many. */
+size_t plim_vocab_gather(const plim_vocab *vocab, const int32_t *ids, size_t n, char **to);
 
 /* plim_grow for arrays of megabytes: in steps of `step` elements, so that no more is touched than
  * is needed (new memory is zeroed). */
