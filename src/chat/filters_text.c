@@ -192,10 +192,12 @@ FILTER(filter_truncate)
         return plim_run_fail(run, PLIM_E_FORMAT,
                              "truncate wants a length of at least its end's, "
                              "and no negative leeway");
-    PLIM_TRY(plim_to_str(run, self, "what is truncated", &s));
+    int64_t have;
     *out = self;
-    if ((int64_t)plim_str_length(s) - leeway <= length)
+    PLIM_TRY(plim_length(run, self, &have)); /* what is short enough stays, whatever it is */
+    if (have - leeway <= length)
         return PLIM_OK;
+    PLIM_TRY(plim_to_str(run, self, "what is truncated", &s));
     PLIM_TRY(plim_str_part(run, s, 0, plim_str_seek(s, (size_t)(length - tail)), &cut));
     if (!plim_truth(args[1])) {
         static const plim_str blank = {.data = " ", .bytes = 1};

@@ -34,6 +34,11 @@ long|truncate(20, true)
 long|truncate(20, false, "…")
 long|truncate(20, leeway=50)
 "abc"|truncate(2)
+l|truncate(5)
+l|truncate(3, leeway=0)|length
+[1,2,3,4]|truncate(3, leeway=0)
+missing|truncate
+n|truncate
 "foo bar baz qux"|truncate(9)
 "foo bar baz qux"|truncate(11, false, "...", 0)
 s|wordcount
