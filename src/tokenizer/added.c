@@ -187,7 +187,7 @@ static plim_status normalize_token(plim_tok *tok, plim_run *run, plim_added_toke
         return PLIM_OK;
     plim_text text = {.data = token->text, .bytes = token->bytes, .at_start = true}, normal;
     plim_status status = plim_normalize(run, &text, &normal, err);
-    if (status || normal.data == token->text)
+    if (status || (normal.data == token->text && normal.bytes == token->bytes))
         return status;
     token->normal = plim_arena_text(&tok->arena, normal.data, normal.bytes, err);
     token->normal_bytes = (uint32_t)normal.bytes;

@@ -81,7 +81,7 @@ typedef struct plim_link_memory {
 } plim_link_memory;
 
 /* What is put since the last end is a fragment. */
-plim_status plim_stream_end(plim_stream *out, bool last, plim_error *err);
+plim_status plim_link_stream_end(plim_stream *out, bool last, plim_error *err);
 
 /* decode_links.c: a fragment (`last` of its token) into a link; what it gives goes to *out.
  * `matcher` for a Replace with a regex. */

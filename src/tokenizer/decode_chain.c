@@ -108,7 +108,7 @@ plim_status plim_chain_push(plim_chain_state *state, const char *token, size_t b
     clear(&state->in);
     plim_status status = plim_sink_put(&state->in.text, token, bytes, err);
     if (!status)
-        status = plim_stream_end(&state->in, true, err);
+        status = plim_link_stream_end(&state->in, true, err);
     return status ? status : run(state, false, out, err);
 }
 

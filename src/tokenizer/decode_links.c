@@ -14,7 +14,7 @@ static inline plim_status put(plim_stream *out, const char *text, size_t bytes, 
 }
 
 /* What was put since the last end is a fragment. */
-plim_status plim_stream_end(plim_stream *out, bool last, plim_error *err)
+plim_status plim_link_stream_end(plim_stream *out, bool last, plim_error *err)
 {
     if (!last && out->begin == out->text.used)
         return PLIM_OK;
@@ -30,7 +30,7 @@ plim_status plim_stream_end(plim_stream *out, bool last, plim_error *err)
 static plim_status put_token(plim_stream *out, const char *text, size_t bytes, plim_error *err)
 {
     plim_status status = put(out, text, bytes, err);
-    return status ? status : plim_stream_end(out, true, err);
+    return status ? status : plim_link_stream_end(out, true, err);
 }
 
 /* ---- replacing text ---- */
@@ -173,7 +173,7 @@ static plim_status put_bytes(plim_link_memory *m, plim_stream *out, bool final, 
     if (at)
         memmove(m->token.data, data + at, m->token.used - at);
     m->token.used -= at;
-    return status ? status : plim_stream_end(out, final, err);
+    return status ? status : plim_link_stream_end(out, final, err);
 }
 
 static plim_status byte_level(plim_link_memory *m, const char *text, size_t bytes, plim_stream *out,
@@ -237,7 +237,7 @@ static plim_status wordpiece(const plim_link *link, plim_link_memory *m, const c
     if (!status && link->cleanup && out->text.used > out->begin)
         out->text.used =
             out->begin + clean_up(out->text.data + out->begin, out->text.used - out->begin);
-    return status ? status : plim_stream_end(out, true, err);
+    return status ? status : plim_link_stream_end(out, true, err);
 }
 
 /* The token before, now that one comes behind it or none. */
@@ -250,7 +250,7 @@ static plim_status end_word(const plim_link *link, plim_link_memory *m, bool fin
     plim_status status = replace(&out->text, m->token.data, m->token.used, link->find,
                                  (plim_link_text){" ", final ? 0 : 1}, err);
     m->token.used = 0;
-    return status ? status : plim_stream_end(out, true, err);
+    return status ? status : plim_link_stream_end(out, true, err);
 }
 
 /* BPEDecoder: the suffix is a space, but not in the last token.  What stands before the first one
@@ -264,7 +264,7 @@ static plim_status bpe_word(const plim_link *link, plim_link_memory *m, const ch
     if (!status)
         status = put(out, text, before, err);
     if (!status)
-        status = plim_stream_end(out, false, err);
+        status = plim_link_stream_end(out, false, err);
     if (!status)
         status = plim_sink_put(&m->token, text + before, bytes - before, err);
     m->have = true;
@@ -292,7 +292,7 @@ static plim_status ctc(const plim_link *link, plim_link_memory *m, const char *t
     m->held.used = 0;
     if (status || out->text.used == out->begin)
         return status;
-    return plim_stream_end(out, true, err);
+    return plim_link_stream_end(out, true, err);
 }
 
 /* ---- links that take fragments ---- */
@@ -303,7 +303,7 @@ static plim_status metaspace(const plim_link *link, plim_link_memory *m, const c
     plim_link_text space = {" ", link->prefix && !m->begun ? 0 : 1};
     plim_status status = replace(&out->text, text, bytes, link->find, space, err);
     m->begun = m->begun || last;
-    return status ? status : plim_stream_end(out, last, err);
+    return status ? status : plim_link_stream_end(out, last, err);
 }
 
 static plim_status put_trailing(const plim_link *link, plim_link_memory *m, plim_stream *out,
@@ -338,7 +338,7 @@ static plim_status strip(const plim_link *link, plim_link_memory *m, const char 
         m->begun = false;
         m->stripped = m->trailing = 0;
     }
-    return status ? status : plim_stream_end(out, last, err);
+    return status ? status : plim_link_stream_end(out, last, err);
 }
 
 /* How much of the end of text could be the begin of `what`. */
@@ -376,7 +376,7 @@ static plim_status replace_text(const plim_link *link, plim_link_memory *m, cons
     else if (!status)
         status = plim_sink_put(&m->held, kept, keep, err);
     m->held.used = keep;
-    return status ? status : plim_stream_end(out, last, err);
+    return status ? status : plim_link_stream_end(out, last, err);
 }
 
 static plim_status whole_token(const plim_link *link, plim_link_memory *m, plim_matcher *matcher,
@@ -412,7 +412,7 @@ plim_status plim_link_feed(const plim_link *link, plim_link_memory *m, plim_matc
     switch (link->kind) {
     case PLIM_LINK_FUSE:
         status = put(out, text, bytes, err);
-        return status ? status : plim_stream_end(out, false, err);
+        return status ? status : plim_link_stream_end(out, false, err);
     case PLIM_LINK_METASPACE:
         return metaspace(link, m, text, bytes, last, out, err);
     case PLIM_LINK_STRIP:
@@ -442,7 +442,7 @@ plim_status plim_link_finish(const plim_link *link, plim_link_memory *m, plim_st
     case PLIM_LINK_BYTE_FALLBACK:
         return end_run(m, out, err);
     case PLIM_LINK_FUSE:
-        return plim_stream_end(out, true, err);
+        return plim_link_stream_end(out, true, err);
     case PLIM_LINK_BPE:
         return end_word(link, m, true, out, err);
     default:

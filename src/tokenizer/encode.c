@@ -259,7 +259,8 @@ static plim_status cut_added(plim_run *run, const plim_text *text, bool normaliz
         }
         if (!match.token)
             return PLIM_OK;
-        if ((status = push_added(run, text, &match, err)))
+        /* spaces that were all the token before's leave nothing of it */
+        if (match.begin < match.end && (status = push_added(run, text, &match, err)))
             return status;
         taken = match.end;
         from = match.resume;
@@ -288,7 +289,7 @@ plim_status plim_tok_encode(plim_tok_scratch *run, const char *text, size_t byte
     plim_error local = {0};
     err = err ? err : &local;
     request = request ? request : &nothing;
-    run->tracked = request->offsets || request->literal_count;
+    run->tracked = request->offsets || request->literal_count || run->tok->needs_positions;
     run->literal = request->literal;
     run->literal_count = request->literal_count;
     run->text = text;

@@ -174,7 +174,8 @@ struct plim_tok {
                          their bytes */
     plim_post *post;
     plim_chain *decoder;
-    bool split_special; /* special tokens in a text are text */
+    bool split_special;   /* special tokens in a text are text */
+    bool needs_positions; /* a step asks where a part of a text came from: calls are tracked */
 };
 
 /* A batch of tokens begins: new ones get ids from here on, as in one call of add_tokens. */
@@ -339,7 +340,8 @@ bool plim_run_is_literal(const plim_run *run, const plim_text *text, size_t begi
 /* True for a special token that may not come of this piece. */
 bool plim_run_forbids(const plim_run *run, uint32_t id);
 
-/* normalize.c.  *out is `in` where nothing changes, else lies in the run until the next call. */
+/* normalize.c.  *out is `in` or a part of it where no byte changes, else lies in the run until the
+ * next call. */
 plim_status plim_normalizer_load(plim_normalizer **out, const plim_alloc *alloc,
                                  const plim_part *part, plim_error *err);
 void plim_normalizer_close(plim_normalizer **normalizer, const plim_alloc *alloc);
@@ -356,6 +358,8 @@ plim_status plim_pretokenizer_byte_level(plim_pretokenizer **out, const plim_all
 void plim_pretokenizer_close(plim_pretokenizer **pretokenizer, const plim_alloc *alloc);
 /* Pieces are spelled in the byte-level alphabet. */
 bool plim_pretokenizer_is_byte_level(const plim_pretokenizer *pretokenizer);
+/* Some step treats what comes from the very first of the caller's text otherwise. */
+bool plim_pretokenizer_asks_for_start(const plim_pretokenizer *pretokenizer);
 /* tokenizer_config.json's add_prefix_space, for a pre-tokenizer that is one ByteLevel and nothing
  * else; does nothing to others. */
 plim_status plim_pretokenizer_set_prefix_space(plim_pretokenizer *pretokenizer, bool on,

@@ -62,6 +62,10 @@ static plim_status load_directory(plim_tok *tok, const char *directory, const pl
     plim_tok_config_free(&config, tok->alloc);
     if (!status)
         status = plim_added_finish(tok, where, err);
+    /* A text that normalisation makes longer may be cut behind its first byte, and both parts come
+     * from its first character. */
+    tok->needs_positions = tok->normalizer && !tok->added.normal.empty &&
+                           plim_pretokenizer_asks_for_start(tok->pretokenizer);
     if (!status)
         status = plim_vocab_finish(&tok->vocab, copied_form(tok), looked_up(tok), err);
     return status;

@@ -412,6 +412,14 @@ bool plim_pretokenizer_is_byte_level(const plim_pretokenizer *pretokenizer)
     return pretokenizer && pretokenizer->byte_level;
 }
 
+bool plim_pretokenizer_asks_for_start(const plim_pretokenizer *pretokenizer)
+{
+    for (unsigned i = 0; pretokenizer && i < pretokenizer->count; i++)
+        if (pretokenizer->steps[i].prepend == PLIM_PREPEND_FIRST)
+            return true;
+    return false;
+}
+
 plim_status plim_pretokenizer_set_prefix_space(plim_pretokenizer *p, bool on, plim_error *err)
 {
     (void)err;

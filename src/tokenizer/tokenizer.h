@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Text to token ids and back, as Hugging Face tokenizers does it: byte-level BPE from
- * tokenizer.json, or from vocab.json + merges.txt.  What a file asks for beyond that is
- * PLIM_E_UNSUP, never a wrong id. Invariants:
+ * Text to token ids and back, as Hugging Face tokenizers does it: all of tokenizer.json, and the
+ * older files as Transformers reads them.  What a file asks for beyond that is PLIM_E_UNSUP, never
+ * a wrong id. Invariants:
  *  1. A plim_tok never changes after open: any number of threads may encode and decode at once.
  *  2. Every byte comes from the plim_alloc of open (what stays) or of the call (scratch and
  * results).
- *  3. The ids do not depend on the Unicode version of a system library: what PCRE2's tables lack is
- *     added to the patterns, normalisation has tables of its own (unicode.h). */
+ *  3. The ids do not depend on the Unicode version of a system library: classes of
+ *     characters and normalisation have tables of their own (classes.h, normal_table.h), and what
+ *     PCRE2's tables lack is added to the patterns. */
 #ifndef PLIM_TOKENIZER_TOKENIZER_H
 #define PLIM_TOKENIZER_TOKENIZER_H
 
@@ -16,10 +17,10 @@
 
 typedef struct plim_tok plim_tok;
 
-/* Open the tokenizer of a folder: tokenizer.json, else vocab.json + merges.txt (GPT-2's and
- * Qwen2's, as tokenizer_config.json or config.json tells), with the added and special tokens of
+/* Open the tokenizer of a folder: tokenizer.json, else vocab.json + merges.txt (as
+ * tokenizer_config.json or config.json tells), else vocab.txt; with the added and special tokens of
  * tokenizer_config.json as Transformers adds them. `alloc` must outlive the tokenizer; `log` (may
- * be NULL) hears of added tokens whose id is not the file's. IO: neither form is there.  UNSUP: a
+ * be NULL) hears of added tokens whose id is not the file's. IO: none of them is there.  UNSUP: a
  * component that is not supported, named with file and offset. FORMAT, LIMIT, TRUNC: with file and
  * offset. */
 plim_status plim_tok_open(plim_tok **out, const plim_alloc *alloc, const char *directory,

@@ -386,7 +386,7 @@ def pre_tokenizer_files(m):
         yield "pre_split_r_" + tail, file(model, pre=split(r"\s+|[a-c]{2}|\d", behavior, invert)), PRE_TEXTS
     for i, p in enumerate([r"x*", r"(?=b)", "", r"$", r"\b", r"^", r"\w+|[^\w\s]+", r"(?i)[A-C]",
         r"\p{Han}|\p{Hiragana}+", r"a|ab|abc",
-                           r"[[a-c][^\s]&&[^x]]+", r"\h+|\H", r".", r"(\w)\1", r"\X", r"[^\S\n]+", r"(?m:^a)", r"\R",
+                           r"[[a-c][^\s]&&[^x]]+", r"\h+|\H", r".", r"(\w)\1", r"\d+(?=\D)|\S", r"[^\S\n]+", r"(?m:^a)", r"\R",
                            r"[[:alpha:]]+"]):
         yield f"pre_regex_{i:02}", file(model, pre=split(p)), PRE_TEXTS + ["xxaxxb", "aabbcc", "abcabc"]
     yield "pre_split_string_regex", file(model, pre=split(string(".+"), "Removed")), PRE_TEXTS + ["a.+b.+", ".+"]
