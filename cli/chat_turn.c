@@ -237,6 +237,8 @@ static plim_status finish(chat_state *s, turn *t, size_t said_at, plim_error *er
     }
     if (g->finish == PLIM_FINISH_INTERRUPTED && g->text_bytes == 0) {
         chat_talk_cut(&s->talk, said_at, s->talk.count);
+        if (s->talks)
+            fputs("\n", stderr); /* behind the terminal's own ^C */
         chat_note(s, "Stopped before an answer: the message is taken back.");
         return PLIM_OK;
     }

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 # The program's: a signal handler can reach nothing else.
-PROGRAM_GLOBALS = {"interrupt.c.o": {"seen", "lost_page_json", "watched", "watched_load"}}
+PROGRAM_GLOBALS = {"interrupt.c.o": {"seen", "lost_page_json", "spared", "watched", "watched_load"}}
 
 # Printing, exiting, the environment, the locale, signals, the floating-point mode.
 FORBIDDEN = """printf vprintf puts putchar fprintf vfprintf fputs fputc putc fwrite perror stdout stderr
