@@ -5,6 +5,8 @@
  * atomic store. */
 #include "interrupt.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -73,6 +75,25 @@ void interrupt_install(bool json)
 bool interrupt_seen(void)
 {
     return seen != 0;
+}
+
+int interrupt_wait(int fd, const sigset_t *mask)
+{
+    static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+    struct pollfd input = {.fd = fd, .events = POLLIN};
+    sigset_t held, was;
+    int ready = -1;
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
+        sigaddset(&held, stops[i]);
+    sigprocmask(SIG_BLOCK, &held, &was);
+    errno = EINTR;
+    if (!interrupt_seen())
+        ready = ppoll(&input, 1, NULL, mask ? mask : &was);
+    int errnum = errno;
+    sigprocmask(SIG_SETMASK, &was, NULL);
+    errno = errnum;
+    return ready;
 }
 
 void interrupt_spare(bool on)

@@ -6,6 +6,7 @@
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "plimsoll.h"
@@ -14,6 +15,11 @@
  * stdout too) and exit 1. */
 void interrupt_install(bool json);
 bool interrupt_seen(void);
+
+/* Wait until `fd` can be read, with the signals of `mask` held (NULL: those that are held now): no
+ * signal that asks to stop can come between the look and the wait.  1; or -1 with errno, EINTR also
+ * where interrupt_seen. */
+int interrupt_wait(int fd, const sigset_t *mask);
 
 /* While on, Ctrl-C (SIGINT) is a wish that can be forgotten: however often it comes, it does not
  * end the process by itself. */

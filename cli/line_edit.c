@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <histedit.h>
 #include <locale.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,26 +51,17 @@ static void show_again(EditLine *el)
     el_set(el, EL_REFRESH);
 }
 
-/* Until a key can be read: no signal that asks to stop can come between the look and the wait. */
+/* Until a key can be read; false where a signal asked to stop, or the wait failed. */
 static bool wait_for_key(EditLine *el, const line_edit *e)
 {
-    static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    sigset_t held, was;
-    int ready = 0;
-    sigemptyset(&held);
-    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
-        sigaddset(&held, stops[i]);
-    sigprocmask(SIG_BLOCK, &held, &was);
-    while (ready <= 0 && !interrupt_seen()) {
-        ready = ppoll(&input, 1, NULL, &e->open_mask);
-        if (ready < 0 && errno != EINTR)
-            break;
-        if (ready < 0 && !interrupt_seen())
-            show_again(el);
+    for (;;) {
+        int ready = interrupt_wait(STDIN_FILENO, &e->open_mask);
+        if (ready > 0)
+            return true;
+        if (interrupt_seen() || errno != EINTR)
+            return false;
+        show_again(el);
     }
-    sigprocmask(SIG_SETMASK, &was, NULL);
-    return ready > 0 && !interrupt_seen();
 }
 
 /* One byte: 1, 0 at the end, -1. */

@@ -2,8 +2,10 @@
  *
  * Lines typed at a terminal where the program was built without libedit: the terminal's own
  * editing, no history. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fail.h"
 #include "files.h"
@@ -41,10 +43,13 @@ line_end line_edit_read(line_edit *e, const char *prompt, const char **text, siz
     bool more = false;
     fputs(prompt, e->shown);
     fflush(e->shown);
+    *bytes = 0;
+    while (e->reader.start == e->reader.end && interrupt_wait(STDIN_FILENO, NULL) < 0)
+        if (interrupt_seen() || errno != EINTR)
+            return interrupt_seen() ? LINE_BROKEN : LINE_NO_MORE;
     plim_status status = line_next(&e->reader, &more, &ignored);
     if (status == PLIM_E_CANCELLED)
         e->reader.start = e->reader.end = 0;
-    *bytes = 0;
     if (interrupt_seen())
         return LINE_BROKEN;
     *text = e->reader.text;

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import termios
 import time
+import unittest
 from pathlib import Path
 
 from program import MODEL, PROGRAM, SANITIZED, Case, environment, main
@@ -301,6 +302,8 @@ class Terminal(Talk):
         self.assertEqual(self.run.wait(60), code)
 
 
+EDITS = os.environ.get("PLIM_EDIT", "1") == "1"
+edits = unittest.skipUnless(EDITS, "SKIPPED: the program was built without libedit")
 PROMPT = r"(^|[\r\n])> "
 TOLD = r"\d+ tokens?.* kept; memory .*\n"
 
@@ -314,6 +317,7 @@ class AtATerminal(Terminal):
             (model / name).symlink_to(self.model / name)
         return model
 
+    @edits
     def test_a_conversation(self):
         self.start("-n", "6")
         self.assertIn("512 tokens of context; /help", self.wait_for(PROMPT))
@@ -339,6 +343,7 @@ class AtATerminal(Terminal):
         self.type("\x1b[A\x1b[A\r")
         self.assertIn("One, Two!", self.wait_for(TOLD))
 
+    @edits
     def test_characters(self):
         self.start("-n", "1", LC_ALL="C")
         self.wait_for(PROMPT)
@@ -399,6 +404,7 @@ class AtATerminal(Terminal):
         self.wait_for("CANCELLED: interrupted")
         self.end(130)
 
+    @edits
     def test_stopped_and_resized(self):
         """The line is shown again, with what was typed."""
         self.start("-n", "1")
