@@ -71,8 +71,11 @@ void plim_json_close(plim_json **json);
  * After an error every further call fails the same way; after END every further call gives END. */
 plim_status plim_json_next(plim_json *json, plim_json_event *event, plim_error *err);
 
+#define PLIM_JSON_SLACK 16
+
 /* Text of the last KEY, STRING (unescaped UTF-8, may hold NUL bytes) or NUMBER; NUL-terminated;
- * valid until the next call of plim_json_next. */
+ * valid until the next call of plim_json_next.  PLIM_JSON_SLACK bytes behind that of a KEY or a
+ * STRING may be looked at. */
 const char *plim_json_text(const plim_json *json, size_t *bytes);
 bool plim_json_text_is(const plim_json *json, const char *text);
 

@@ -10,9 +10,9 @@
 #include "base/num.h"
 
 #define JSON_BUFFER_BYTES ((size_t)64 * 1024)
-#define JSON_PADDING      16   /* behind the buffer: a scan looks at 16 bytes at once */
-#define JSON_NO_BYTE      (-1) /* the document's end */
-#define JSON_FAILED       (-2) /* json->error says why */
+#define JSON_PADDING      PLIM_JSON_SLACK /* behind the buffer: a scan looks at 16 bytes at once */
+#define JSON_NO_BYTE      (-1)            /* the document's end */
+#define JSON_FAILED       (-2)            /* json->error says why */
 
 /* An object or array that is open. */
 typedef struct json_frame {

@@ -49,12 +49,36 @@ static inline int look(plim_json *json)
     return (unsigned char)json->buffer[json->pos];
 }
 
+/* The first byte from p on that is not whitespace, or `end`.  May look at JSON_PADDING bytes behind
+ * `end`. */
+static inline const char *skip_blank(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    for (; p < end; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i line = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')),
+                                    _mm_cmpeq_epi8(v, _mm_set1_epi8('\r')));
+        __m128i blank = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(' ')),
+                                     _mm_cmpeq_epi8(v, _mm_set1_epi8('\t')));
+        unsigned mask = 0xFFFF & ~(unsigned)_mm_movemask_epi8(_mm_or_si128(line, blank));
+        if (mask) {
+            p += __builtin_ctz(mask);
+            return p < end ? p : end;
+        }
+    }
+    return end;
+#else
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+#endif
+}
+
 int plim_json_peek_slow(plim_json *json)
 {
     for (;;) {
-        const char *p = json->buffer + json->pos, *end = json->buffer + json->end;
-        while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-            p++;
+        const char *end = json->buffer + json->end;
+        const char *p = skip_blank(json->buffer + json->pos, end);
         json->pos = (size_t)(p - json->buffer);
         if (p < end)
             return (unsigned char)*p;
@@ -136,8 +160,8 @@ static plim_status spill(plim_json *json, const char *bytes, size_t n)
     if (n > json->limits.string_bytes - json->spill_bytes)
         return too_long(json);
     plim_error why;
-    plim_status status =
-        plim_grow(json->alloc, &json->spill, &json->spill_cap, json->spill_bytes + n + 1, 1, &why);
+    plim_status status = plim_grow(json->alloc, &json->spill, &json->spill_cap,
+                                   json->spill_bytes + n + 1 + JSON_PADDING, 1, &why);
     if (status != PLIM_OK) {
         json->error = why;
         json->status = status;
@@ -286,6 +310,13 @@ static plim_status gather_string(plim_json *json)
     return PLIM_OK;
 }
 
+/* A character of two bytes. */
+static inline bool is_pair(const char *p)
+{
+    unsigned char lead = (unsigned char)p[0], tail = (unsigned char)p[1];
+    return lead >= 0xC2 && lead < 0xE0 && (tail & 0xC0) == 0x80;
+}
+
 plim_status plim_json_lex_string(plim_json *json)
 {
     high_range high;
@@ -295,8 +326,9 @@ plim_status plim_json_lex_string(plim_json *json)
     if (stop == end || *stop != '"' || n > json->limits.string_bytes)
         return gather_string(json);
     if (high.begin < high.end) { /* what is not ASCII can't begin before or end behind it */
-        size_t length = (size_t)(high.end - high.begin);
-        size_t bad = plim_utf8_first_bad(high.begin, length);
+        size_t length = (size_t)(high.end - high.begin), bad = length;
+        if (length != 2 || !is_pair(high.begin)) /* most of what is not ASCII in a vocabulary */
+            bad = plim_utf8_first_bad(high.begin, length);
         if (bad < length)
             return bad_utf8(json, json_here(json) + (high.begin - p) + (int64_t)bad);
     }

@@ -19,10 +19,18 @@ static locale_t c_locale(void)
 
 bool plim_parse_u64(const char *text, size_t bytes, uint64_t *out)
 {
+    enum { SAFE_DIGITS = 19 }; /* can't overflow */
     uint64_t value = 0;
+    size_t i = 0;
     if (bytes == 0)
         return false;
-    for (size_t i = 0; i < bytes; i++) {
+    for (; i < bytes && i < SAFE_DIGITS; i++) {
+        unsigned digit = (unsigned char)text[i] - '0';
+        if (digit > 9)
+            return false;
+        value = value * 10 + digit;
+    }
+    for (; i < bytes; i++) {
         unsigned digit = (unsigned char)text[i] - '0';
         if (digit > 9 || __builtin_mul_overflow(value, (uint64_t)10, &value) ||
             __builtin_add_overflow(value, (uint64_t)digit, &value))

@@ -52,6 +52,7 @@ typedef struct plim_loader {
     plim_merge *rules;
     struct plim_merge_batch *batch; /* load_bpe.c's */
     uint32_t guess;                 /* what the last merge made */
+    bool pairs_spoiled;             /* plim_bpe.joined does not tell all */
     size_t rule_count, rule_cap;
     bool any_merge;
     plim_json_event merge_form; /* of the first merge */
@@ -76,7 +77,8 @@ plim_status plim_load_model_finish(plim_loader *loader, plim_error *err);
 plim_status plim_load_merges(plim_loader *loader, plim_error *err);
 /* {"token": id, ...}, the { was read. */
 plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_error *err);
-/* A rule "left right" of merges.txt or the older merges; offset: where it stood. */
+/* A rule "left right" of merges.txt or the older merges; offset: where it stood.  PLIM_JSON_SLACK
+ * bytes behind each part may be looked at; so for the line below. */
 plim_status plim_load_merge(plim_loader *loader, const char *left, size_t left_bytes,
                             const char *right, size_t right_bytes, int64_t offset, plim_error *err);
 /* After the last merge. */

@@ -9,6 +9,15 @@
 #include "tokenizer/bpe.h"
 #include "tokenizer/load.h"
 
+/* text[bytes] to `to`: both have PLIM_JSON_SLACK bytes more, so most copies are of one size. */
+static inline void copy_slack(char *to, const char *text, size_t bytes)
+{
+    if (bytes <= PLIM_JSON_SLACK)
+        memcpy(to, text, PLIM_JSON_SLACK);
+    else
+        memcpy(to, text, bytes);
+}
+
 plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_error *err)
 {
     enum { FILE_BYTES_PER_TOKEN = 24 }; /* with its share of the merges */
@@ -25,10 +34,10 @@ plim_status plim_load_vocab(plim_loader *loader, bool skip_other_values, plim_er
             break;
         size_t bytes;
         const char *text = plim_json_text(json, &bytes);
-        if ((status =
-                 plim_grow(loader->tok->alloc, &loader->key, &loader->key_cap, bytes + 1, 1, err)))
+        if ((status = plim_grow(loader->tok->alloc, &loader->key, &loader->key_cap,
+                                bytes + PLIM_JSON_SLACK, 1, err)))
             return status;
-        memcpy(loader->key, text, bytes);
+        copy_slack(loader->key, text, bytes);
         if ((status = plim_json_next(json, &event, err)))
             return status;
         if (event != PLIM_JSON_NUMBER && skip_other_values) {
@@ -100,6 +109,79 @@ static void ask_batch(plim_loader *loader)
     plim_vocab_find_many(&loader->tok->vocab, b->queries, 3 * b->count);
 }
 
+/* ---- which characters merges join ---- */
+
+/* <0x0A> and the like. */
+static bool is_byte_token(const char *text, size_t bytes)
+{
+    return bytes == 6 && text[0] == '<' && text[1] == '0' && text[2] == 'x' && text[5] == '>';
+}
+
+static uint32_t first_code(const char *text, size_t bytes)
+{
+    uint32_t code = (unsigned char)*text;
+    size_t bad;
+    bool incomplete;
+    if (code >= 0x80)
+        plim_utf8_decode(text, bytes, &code, &bad, &incomplete);
+    return code;
+}
+
+static uint32_t last_code(const char *text, size_t bytes)
+{
+    size_t start = bytes - 1;
+    while (start && ((unsigned char)text[start] & 0xC0) == 0x80)
+        start--;
+    return first_code(text + start, bytes - start);
+}
+
+/* A pre-tokenizer with a ByteLevel was read: pieces will be bytes, which are never cut. */
+static bool is_byte_level(const plim_node *part)
+{
+    const plim_node *type = NULL;
+    for (const plim_node *n = part ? part->first : NULL; n; n = n->next) {
+        if (!strcmp(n->key, "type"))
+            type = n;
+        for (const plim_node *step = n->kind == PLIM_JSON_ARRAY ? n->first : NULL; step;
+             step = step->next)
+            if (is_byte_level(step))
+                return true;
+    }
+    return type && !strcmp(type->text, "ByteLevel");
+}
+
+/* The set of pairs, before the first merge. */
+static plim_status open_pairs(plim_loader *loader, plim_error *err)
+{
+    enum { FEWEST_BITS = 12, MOST_BITS = 22, BITS_PER_TOKEN = 16 };
+    plim_bpe *bpe = &loader->tok->bpe;
+    if (is_byte_level(loader->parts[PLIM_PART_PRE_TOKENIZER]))
+        return PLIM_OK;
+    bpe->joined_bits = FEWEST_BITS;
+    while (bpe->joined_bits < MOST_BITS &&
+           (size_t)1 << bpe->joined_bits < (size_t)loader->tok->vocab.count * BITS_PER_TOKEN)
+        bpe->joined_bits++;
+    bpe->joined = plim_new(loader->tok->alloc, ((size_t)1 << bpe->joined_bits) / 64, 8, err);
+    return bpe->joined ? PLIM_OK : plim_tok_nomem(err);
+}
+
+/* Every neighbourhood inside a token is where some merge joined its two sides, so the pairs (last
+ * character of the left, first of the right) of all merges are all of them. */
+static void note_pair(plim_loader *loader, const plim_vocab_query *left,
+                      const plim_vocab_query *right)
+{
+    plim_bpe *bpe = &loader->tok->bpe;
+    if (!left->bytes || !right->bytes || is_byte_token(left->text, left->bytes) ||
+        is_byte_token(right->text, right->bytes)) {
+        loader->pairs_spoiled = true;
+        return;
+    }
+    uint64_t bit = plim_bpe_pair_hash(last_code(left->text, left->bytes),
+                                      first_code(right->text, right->bytes)) >>
+                   (64 - bpe->joined_bits);
+    bpe->joined[bit / 64] |= (uint64_t)1 << (bit % 64);
+}
+
 static plim_status resolve_batch(plim_loader *loader, plim_error *err)
 {
     struct plim_merge_batch *b = loader->batch;
@@ -114,6 +196,8 @@ static plim_status resolve_batch(plim_loader *loader, plim_error *err)
                 return missing(loader, &q[k], b->offset[i], err);
         loader->rules[loader->rule_count++] = plim_merge_of(q[0].id, q[1].id, q[2].id);
         loader->guess = q[2].id;
+        if (loader->tok->bpe.joined)
+            note_pair(loader, &q[0], &q[1]);
     }
     b->count = b->used = 0;
     return status;
@@ -125,8 +209,12 @@ plim_status plim_load_merge(plim_loader *loader, const char *left, size_t left_b
     const plim_alloc *alloc = loader->tok->alloc;
     size_t prefix = loader->tok->bpe.prefix_bytes; /* what a right side is spelled with */
     plim_status status;
-    if (!loader->batch && !(loader->batch = plim_new(alloc, 1, sizeof *loader->batch, err)))
-        return plim_tok_nomem(err);
+    if (!loader->batch) {
+        if (!(loader->batch = plim_new(alloc, 1, sizeof *loader->batch, err)))
+            return plim_tok_nomem(err);
+        if ((status = open_pairs(loader, err)))
+            return status;
+    }
     struct plim_merge_batch *b = loader->batch;
     if (loader->rule_count + b->count >= PLIM_TOK_MAX_MERGES)
         return plim_loader_fail(loader, err, PLIM_E_LIMIT, offset, "more than %u merges",
@@ -135,11 +223,12 @@ plim_status plim_load_merge(plim_loader *loader, const char *left, size_t left_b
     if (b->count == BATCH && (status = resolve_batch(loader, err)))
         return status;
     size_t need = left_bytes + right_bytes, i = b->count;
-    if ((status = plim_grow(alloc, &b->text, &b->cap, b->used + 2 * need, 1, err)))
+    if ((status =
+             plim_grow(alloc, &b->text, &b->cap, b->used + 2 * need + PLIM_JSON_SLACK, 1, err)))
         return status;
     char *to = b->text + b->used;
-    memcpy(to, left, left_bytes);
-    memcpy(to + left_bytes, right, right_bytes);
+    copy_slack(to, left, left_bytes);
+    copy_slack(to + left_bytes, right, right_bytes);
     if (prefix) {
         memcpy(to + need, left, left_bytes);
         memcpy(to + need + left_bytes, right + prefix, right_bytes - prefix);
@@ -170,16 +259,29 @@ void plim_load_merges_free(plim_loader *loader)
     loader->batch = NULL;
 }
 
+/* Where the one space of a line is, `bytes` where there is none or more. */
+static inline size_t find_space(const char *line, size_t bytes)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t word = 0;
+    if (bytes > 8) {
+        const char *space = memchr(line, ' ', bytes);
+        size_t at = space ? (size_t)(space - line) : bytes;
+        return space && memchr(space + 1, ' ', bytes - at - 1) ? bytes : at;
+    }
+    memcpy(&word, line, 8); /* the reader's slack */
+    if (bytes < 8)
+        word &= ((uint64_t)1 << (8 * bytes)) - 1;
+    word ^= ' ' * ones;
+    uint64_t zero = ~(((word & 0x7F * ones) + 0x7F * ones) | word | 0x7F * ones);
+    return zero && !(zero & (zero - 1)) ? (size_t)__builtin_ctzll(zero) / 8 : bytes;
+}
+
 plim_status plim_load_merge_line(plim_loader *loader, const char *line, size_t bytes,
                                  int64_t offset, plim_error *err)
 {
-    size_t left = bytes, spaces = 0;
-    for (size_t i = bytes; i-- > 0;)
-        if (line[i] == ' ') {
-            left = i;
-            spaces++;
-        }
-    if (spaces != 1)
+    size_t left = find_space(line, bytes);
+    if (left == bytes)
         return plim_loader_fail(loader, err, PLIM_E_FORMAT, offset,
                                 "merge \"%.*s\" has not exactly two parts",
                                 bytes > 64 ? 64 : (int)bytes, line);
@@ -197,20 +299,15 @@ static plim_status read_pair(plim_loader *loader, plim_error *err)
         return status;
     size_t left_bytes, right_bytes;
     const char *left = plim_json_text(json, &left_bytes);
-    /* The first part lives in the arena for a moment: the reader's text goes with the next event.
-     */
-    plim_arena keep;
-    plim_arena_init(&keep, loader->tok->alloc);
-    char small[256];
-    char *copy = left_bytes < sizeof small ? small : plim_arena_text(&keep, left, left_bytes, err);
-    if (!copy)
-        return plim_tok_nomem(err);
-    memcpy(copy, left, left_bytes);
+    /* the reader's text goes with the next event */
+    if ((status = plim_grow(loader->tok->alloc, &loader->key, &loader->key_cap,
+                            left_bytes + PLIM_JSON_SLACK, 1, err)))
+        return status;
+    copy_slack(loader->key, left, left_bytes);
     if (!(status = plim_json_expect(json, PLIM_JSON_STRING, "a part of a merge", err))) {
         const char *right = plim_json_text(json, &right_bytes);
-        status = plim_load_merge(loader, copy, left_bytes, right, right_bytes, offset, err);
+        status = plim_load_merge(loader, loader->key, left_bytes, right, right_bytes, offset, err);
     }
-    plim_arena_free(&keep);
     if (status || (status = plim_json_next(json, &event, err)))
         return status;
     if (event != PLIM_JSON_ARRAY_END)
@@ -306,88 +403,40 @@ static plim_status settle_symbols(plim_tok *tok, plim_error *err)
     return PLIM_OK;
 }
 
-/* <0x0A> and the like. */
-static bool is_byte_token(const char *text, size_t bytes)
+/* Symbols that are not spelled as the text they stand for would not be seen in `joined`: no cuts
+ * then.  (Those of bytes were looked for with the pairs.) */
+static bool may_be_cut(const plim_loader *loader)
 {
-    return bytes == 6 && text[0] == '<' && text[1] == '0' && text[2] == 'x' && text[5] == '>';
-}
-
-static uint32_t first_code(const char *text, size_t bytes)
-{
-    uint32_t code = 0;
-    size_t bad;
-    bool incomplete;
-    plim_utf8_decode(text, bytes, &code, &bad, &incomplete);
-    return code;
-}
-
-static uint32_t last_code(const char *text, size_t bytes)
-{
-    size_t start = bytes - 1;
-    while (start && ((unsigned char)text[start] & 0xC0) == 0x80)
-        start--;
-    return first_code(text + start, bytes - start);
-}
-
-static void pair_of(const plim_merges *merges, uint32_t slot, uint32_t *left, uint32_t *right)
-{
-    uint64_t pair = merges->slots[slot] >> merges->order_bits;
-    *left = (uint32_t)(pair >> merges->id_bits);
-    *right = (uint32_t)(pair & (((uint64_t)1 << merges->id_bits) - 1));
-}
-
-static void prefetch_pair(const plim_tok *tok, uint32_t slot)
-{
-    uint32_t left, right;
-    if (slot >= tok->bpe.merges.slot_count || tok->bpe.merges.slots[slot] == UINT64_MAX)
-        return;
-    pair_of(&tok->bpe.merges, slot, &left, &right);
-    __builtin_prefetch(&tok->vocab.entries[left]);
-    __builtin_prefetch(&tok->vocab.entries[right]);
-}
-
-/* Every neighbourhood inside a token is where some merge joined its two sides, so the pairs (last
- * character of the left, first of the right) of all merges are all of them.  Symbols that are not
- * spelled as the text they stand for (<0x0A>, unk, affixes) would not be seen: no cuts then. */
-static plim_status settle_cuts(plim_tok *tok, plim_error *err)
-{
-    plim_bpe *bpe = &tok->bpe;
-    if (tok->byte_pieces || bpe->ignore_merges || bpe->prefix_bytes || bpe->suffix_bytes ||
-        tok->vocab.duplicate_ids)
-        return PLIM_OK;
-    bpe->joined_bits = 12;
-    while (bpe->joined_bits < 22 && (size_t)1 << bpe->joined_bits < (size_t)bpe->merges.count * 8)
-        bpe->joined_bits++;
-    bpe->joined = plim_new(tok->alloc, ((size_t)1 << bpe->joined_bits) / 64, 8, err);
-    if (!bpe->joined)
-        return plim_tok_nomem(err);
-    for (uint32_t i = 0; i < bpe->merges.slot_count; i++) {
-        uint32_t left_id, right_id;
-        prefetch_pair(tok, i + 8);
-        pair_of(&bpe->merges, i, &left_id, &right_id);
-        size_t left_bytes, right_bytes;
-        if (bpe->merges.slots[i] == UINT64_MAX)
-            continue;
-        const char *left = plim_vocab_text(&tok->vocab, left_id, &left_bytes);
-        const char *right = plim_vocab_text(&tok->vocab, right_id, &right_bytes);
-        if (!left || !right || !left_bytes || !right_bytes || is_byte_token(left, left_bytes) ||
-            is_byte_token(right, right_bytes) || left_id == tok->unk_id ||
-            right_id == tok->unk_id) {
-            plim_delete(tok->alloc, bpe->joined);
-            bpe->joined = NULL;
-            return PLIM_OK;
-        }
-        uint64_t bit =
-            plim_bpe_pair_hash(last_code(left, left_bytes), first_code(right, right_bytes)) >>
-            (64 - bpe->joined_bits);
-        bpe->joined[bit / 64] |= (uint64_t)1 << (bit % 64);
+    const plim_tok *tok = loader->tok;
+    const plim_bpe *bpe = &tok->bpe;
+    const plim_merges *merges = &bpe->merges;
+    uint64_t id_mask = ((uint64_t)1 << merges->id_bits) - 1;
+    if (loader->pairs_spoiled || tok->byte_pieces || bpe->ignore_merges || bpe->prefix_bytes ||
+        bpe->suffix_bytes || tok->vocab.duplicate_ids)
+        return false;
+    for (uint32_t i = 0; tok->unk_id != PLIM_TOK_NONE && i < merges->slot_count; i++) {
+        uint64_t pair = merges->slots[i] >> merges->order_bits;
+        if (pair >> merges->id_bits == tok->unk_id || (pair & id_mask) == tok->unk_id)
+            return false;
     }
-    plim_bpe_settle_cuts(bpe);
-    return PLIM_OK;
+    return true;
+}
+
+static void settle_cuts(plim_loader *loader)
+{
+    plim_bpe *bpe = &loader->tok->bpe;
+    if (bpe->joined && may_be_cut(loader)) {
+        plim_bpe_settle_cuts(bpe);
+        return;
+    }
+    plim_delete(loader->tok->alloc, bpe->joined);
+    bpe->joined = NULL;
 }
 
 plim_status plim_load_bpe_settle(plim_loader *loader, plim_error *err)
 {
     plim_status status = settle_symbols(loader->tok, err);
-    return status ? status : settle_cuts(loader->tok, err);
+    if (!status)
+        settle_cuts(loader);
+    return status;
 }

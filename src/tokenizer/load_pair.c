@@ -123,7 +123,7 @@ plim_status plim_load_lines(plim_loader *loader, plim_line_reader read, plim_err
     plim_status status = plim_file_open(&file, loader->path, err);
     if (status)
         return status;
-    char *block = plim_new(loader->tok->alloc, 1, BLOCK_BYTES, err);
+    char *block = plim_new(loader->tok->alloc, 1, BLOCK_BYTES + PLIM_JSON_SLACK, err);
     status = block ? read_lines(loader, &file, block, read, err) : plim_tok_nomem(err);
     plim_delete(loader->tok->alloc, block);
     plim_file_close(&file);
@@ -252,5 +252,5 @@ plim_status plim_load_pair(plim_tok *tok, const char *directory, const plim_log 
     if (status)
         return status;
     return which == ROBERTA ? add_roberta(tok, config, err)
-                             : plim_tok_config_template(config, tok, err);
+                            : plim_tok_config_template(config, tok, err);
 }

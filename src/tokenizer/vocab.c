@@ -26,13 +26,9 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     return hash ^ hash >> 29;
 }
 
-static uint64_t hash_text(const char *text, size_t bytes)
+static uint64_t hash_long(const char *text, size_t bytes)
 {
     uint64_t hash = bytes, word;
-    if (bytes <= PLIM_VOCAB_INLINE) {
-        plim_vocab_key k = plim_vocab_short_key(text, bytes);
-        return mix(k.word[0], k.word[1]);
-    }
     for (; bytes >= 8; bytes -= 8, text += 8) {
         memcpy(&word, text, 8);
         hash = mix(hash, word);
@@ -40,6 +36,19 @@ static uint64_t hash_text(const char *text, size_t bytes)
     word = 0;
     memcpy(&word, text, bytes);
     return mix(hash, word);
+}
+
+/* A string with its key (that of a long one is not looked at) and hash. */
+static inline plim_vocab_query query_of(const char *text, size_t bytes, uint32_t guess)
+{
+    plim_vocab_query q = {.text = text, .bytes = bytes, .id = guess};
+    if (bytes > PLIM_VOCAB_INLINE) {
+        q.hash = hash_long(text, bytes);
+        return q;
+    }
+    q.key = plim_vocab_short_key(text, bytes);
+    q.hash = mix(q.key.word[0], q.key.word[1]);
+    return q;
 }
 
 /* ---- entries ---- */
@@ -81,21 +90,21 @@ plim_status plim_grow_steps(const plim_alloc *alloc, void *array, size_t *cap, s
     return PLIM_OK;
 }
 
-static plim_status store(plim_vocab *vocab, plim_vocab_entry *entry, const char *text, size_t bytes,
+static plim_status store(plim_vocab *vocab, plim_vocab_entry *entry, const plim_vocab_query *q,
                          plim_error *err)
 {
+    size_t bytes = q->bytes;
     if (bytes <= PLIM_VOCAB_INLINE) {
-        plim_vocab_key k = plim_vocab_short_key(text, bytes);
-        memcpy(entry, &k, sizeof *entry);
+        memcpy(entry, &q->key, sizeof *entry);
         return PLIM_OK;
     }
     if (bytes > PLIM_TOK_STRING_BYTES || vocab->text_used + bytes >= UINT32_MAX)
         return plim_fail(err, PLIM_E_LIMIT, "the vocabulary is larger than 4 GiB of text");
-    plim_status status =
-        plim_grow(vocab->alloc, &vocab->text, &vocab->text_cap, vocab->text_used + bytes, 1, err);
+    plim_status status = plim_grow_steps(vocab->alloc, &vocab->text, &vocab->text_cap,
+                                         vocab->text_used + bytes, 1, TEXT_STEP, err);
     if (status)
         return status;
-    memcpy(vocab->text + vocab->text_used, text, bytes);
+    memcpy(vocab->text + vocab->text_used, q->text, bytes);
     *entry = (plim_vocab_entry){.tag = PLIM_VOCAB_LONG};
     entry->longer.offset = (uint32_t)vocab->text_used;
     entry->longer.bytes = (uint32_t)bytes;
@@ -128,29 +137,28 @@ static uint32_t tag_of(uint64_t hash)
     return (uint32_t)hash << REFERENCE_BITS;
 }
 
-static inline bool same(const plim_vocab *vocab, const plim_vocab_entry *entry, const char *text,
-                        size_t bytes)
+static inline bool same(const plim_vocab *vocab, const plim_vocab_entry *entry,
+                        const plim_vocab_query *q)
 {
-    if (bytes <= PLIM_VOCAB_INLINE) {
-        plim_vocab_key k = plim_vocab_short_key(text, bytes), have;
+    if (q->bytes <= PLIM_VOCAB_INLINE) {
+        plim_vocab_key have;
         memcpy(&have, entry, sizeof have);
         have.word[1] &= ~((uint64_t)PLIM_VOCAB_FLAGS << 56);
-        return k.word[0] == have.word[0] && k.word[1] == have.word[1];
+        return q->key.word[0] == have.word[0] && q->key.word[1] == have.word[1];
     }
-    return entry->tag & PLIM_VOCAB_LONG && entry->longer.bytes == bytes &&
-           memcmp(vocab->text + entry->longer.offset, text, bytes) == 0;
+    return entry->tag & PLIM_VOCAB_LONG && entry->longer.bytes == q->bytes &&
+           memcmp(vocab->text + entry->longer.offset, q->text, q->bytes) == 0;
 }
 
 /* The slot that holds the string, or the free one where it belongs. */
-static inline uint32_t *probe(const plim_vocab *vocab, const char *text, size_t bytes,
-                              uint64_t hash)
+static inline uint32_t *probe(const plim_vocab *vocab, const plim_vocab_query *q)
 {
-    for (uint32_t i = home_of(vocab, hash);; i = i + 1 == vocab->slot_count ? 0 : i + 1) {
+    for (uint32_t i = home_of(vocab, q->hash);; i = i + 1 == vocab->slot_count ? 0 : i + 1) {
         uint32_t slot = vocab->slots[i];
         if (slot == PLIM_TOK_NONE)
             return &vocab->slots[i];
-        if ((slot ^ tag_of(hash)) >> REFERENCE_BITS == 0 &&
-            same(vocab, entry_of(vocab, slot), text, bytes))
+        if ((slot ^ tag_of(q->hash)) >> REFERENCE_BITS == 0 &&
+            same(vocab, entry_of(vocab, slot), q))
             return &vocab->slots[i];
     }
 }
@@ -159,7 +167,7 @@ static void index_entry(plim_vocab *vocab, const plim_vocab_entry *entry, uint32
 {
     size_t bytes;
     const char *text = plim_vocab_entry_text(vocab, entry, &bytes);
-    uint64_t hash = hash_text(text, bytes);
+    uint64_t hash = query_of(text, bytes, PLIM_TOK_NONE).hash;
     uint32_t i = home_of(vocab, hash);
     while (vocab->slots[i] != PLIM_TOK_NONE)
         i = i + 1 == vocab->slot_count ? 0 : i + 1;
@@ -205,7 +213,7 @@ static plim_status rebuild_index(plim_vocab *vocab, uint32_t slot_count, size_t 
 /* ---- adding ---- */
 
 /* Another string of an id that has one. */
-static plim_status add_alias(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
+static plim_status add_alias(plim_vocab *vocab, const plim_vocab_query *q, uint32_t id,
                              uint32_t *reference, plim_error *err)
 {
     plim_status status;
@@ -215,7 +223,7 @@ static plim_status add_alias(plim_vocab *vocab, const char *text, size_t bytes, 
                             vocab->alias_count + 1, sizeof *vocab->aliases, err)) ||
         (status = plim_grow(vocab->alloc, &vocab->alias_ids, &vocab->alias_id_cap,
                             vocab->alias_count + 1, sizeof *vocab->alias_ids, err)) ||
-        (status = store(vocab, &vocab->aliases[vocab->alias_count], text, bytes, err)))
+        (status = store(vocab, &vocab->aliases[vocab->alias_count], q, err)))
         return status;
     vocab->alias_ids[vocab->alias_count] = id;
     vocab->duplicate_ids = true;
@@ -241,7 +249,8 @@ static plim_status move_string(plim_vocab *vocab, uint32_t *slot, uint32_t id, p
     if (vocab->entries[id].tag) {
         size_t bytes;
         const char *text = plim_vocab_entry_text(vocab, &moved, &bytes);
-        plim_status status = add_alias(vocab, text, bytes, id, &reference, err);
+        plim_vocab_query q = query_of(text, bytes, PLIM_TOK_NONE);
+        plim_status status = add_alias(vocab, &q, id, &reference, err);
         if (status)
             return status;
     } else {
@@ -285,15 +294,15 @@ plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, ui
     plim_status status = make_room(vocab, id, err);
     if (status)
         return status;
-    uint64_t hash = hash_text(text, bytes);
-    uint32_t *slot = probe(vocab, text, bytes, hash), reference = id;
+    plim_vocab_query q = query_of(text, bytes, PLIM_TOK_NONE);
+    uint32_t *slot = probe(vocab, &q), reference = id;
     if (*slot != PLIM_TOK_NONE)
         return move_string(vocab, slot, id, err);
-    status = vocab->entries[id].tag ? add_alias(vocab, text, bytes, id, &reference, err)
-                                    : store(vocab, &vocab->entries[id], text, bytes, err);
+    status = vocab->entries[id].tag ? add_alias(vocab, &q, id, &reference, err)
+                                    : store(vocab, &vocab->entries[id], &q, err);
     if (status)
         return status;
-    *slot = tag_of(hash) | reference;
+    *slot = tag_of(q.hash) | reference;
     vocab->count++;
     vocab->longest = bytes > vocab->longest ? bytes : vocab->longest;
     return PLIM_OK;
@@ -304,17 +313,17 @@ plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, ui
 static void settle_one(plim_vocab *vocab)
 {
     uint32_t id = vocab->late[vocab->late_first].id;
-    uint64_t hash = vocab->late[vocab->late_first].hash;
-    size_t bytes;
-    const char *text = plim_vocab_entry_text(vocab, &vocab->entries[id], &bytes);
-    uint32_t *slot = probe(vocab, text, bytes, hash);
+    plim_vocab_query q = {.hash = vocab->late[vocab->late_first].hash};
+    q.text = plim_vocab_entry_text(vocab, &vocab->entries[id], &q.bytes);
+    memcpy(&q.key, &vocab->entries[id], sizeof q.key);
+    uint32_t *slot = probe(vocab, &q);
     vocab->late_first = (vocab->late_first + 1) % PLIM_VOCAB_LATE;
     vocab->late_count--;
     if (*slot == PLIM_TOK_NONE)
         vocab->count++;
     else
         entry_of(vocab, *slot)->tag = 0;
-    *slot = tag_of(hash) | id;
+    *slot = tag_of(q.hash) | id;
 }
 
 void plim_vocab_settle(plim_vocab *vocab)
@@ -328,18 +337,18 @@ plim_status plim_vocab_add_later(plim_vocab *vocab, const char *text, size_t byt
 {
     if (id < vocab->size && vocab->entries[id].tag)
         return plim_vocab_add(vocab, text, bytes, id, err);
+    plim_vocab_query q = query_of(text, bytes, PLIM_TOK_NONE);
     plim_status status = make_room(vocab, id, err);
     if (!status)
-        status = store(vocab, &vocab->entries[id], text, bytes, err);
+        status = store(vocab, &vocab->entries[id], &q, err);
     if (status)
         return status;
     if (vocab->late_count == PLIM_VOCAB_LATE)
         settle_one(vocab);
-    uint64_t hash = hash_text(text, bytes);
     unsigned at = (vocab->late_first + vocab->late_count++) % PLIM_VOCAB_LATE;
-    vocab->late[at].hash = hash;
+    vocab->late[at].hash = q.hash;
     vocab->late[at].id = id;
-    __builtin_prefetch(&vocab->slots[home_of(vocab, hash)], 1);
+    __builtin_prefetch(&vocab->slots[home_of(vocab, q.hash)], 1);
     vocab->longest = bytes > vocab->longest ? bytes : vocab->longest;
     return PLIM_OK;
 }
@@ -350,7 +359,8 @@ uint32_t plim_vocab_find(const plim_vocab *vocab, const char *text, size_t bytes
 {
     if (!vocab->slot_count)
         return PLIM_TOK_NONE;
-    uint32_t slot = *probe(vocab, text, bytes, hash_text(text, bytes));
+    plim_vocab_query q = query_of(text, bytes, PLIM_TOK_NONE);
+    uint32_t slot = *probe(vocab, &q);
     return slot == PLIM_TOK_NONE ? PLIM_TOK_NONE : id_of(vocab, slot);
 }
 
@@ -358,7 +368,7 @@ uint32_t plim_vocab_find(const plim_vocab *vocab, const char *text, size_t bytes
 static inline bool guessed(const plim_vocab *vocab, const plim_vocab_query *q)
 {
     return q->id < vocab->size && vocab->entries[q->id].tag && !vocab->duplicate_ids &&
-           same(vocab, &vocab->entries[q->id], q->text, q->bytes);
+           same(vocab, &vocab->entries[q->id], q);
 }
 
 void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, size_t count)
@@ -370,10 +380,10 @@ void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, si
     }
     for (size_t i = 0; i < count; i++) {
         plim_vocab_query *q = &queries[i];
+        *q = query_of(q->text, q->bytes, q->id);
         if (guessed(vocab, q))
             continue;
         q->id = PLIM_TOK_NONE;
-        q->hash = hash_text(q->text, q->bytes);
         __builtin_prefetch(&vocab->slots[home_of(vocab, q->hash)]);
     }
     for (size_t i = 0; i < count; i++) {
@@ -386,7 +396,7 @@ void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, si
     for (size_t i = 0; i < count; i++) {
         if (queries[i].id != PLIM_TOK_NONE)
             continue;
-        uint32_t slot = *probe(vocab, queries[i].text, queries[i].bytes, queries[i].hash);
+        uint32_t slot = *probe(vocab, &queries[i]);
         if (slot != PLIM_TOK_NONE)
             queries[i].id = id_of(vocab, slot);
     }

@@ -128,8 +128,9 @@ void plim_vocab_settle(plim_vocab *vocab);
 typedef struct plim_vocab_query {
     const char *text;
     size_t bytes;
-    uint64_t hash; /* plim_vocab_find_many's own */
-    uint32_t id;   /* in: a guess, NONE for none; out: the answer, NONE */
+    uint32_t id;        /* in: a guess, NONE for none; out: the answer, NONE */
+    plim_vocab_key key; /* plim_vocab_find_many's own */
+    uint64_t hash;
 } plim_vocab_query;
 /* As plim_vocab_find, for several at once: their cache misses overlap. */
 void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, size_t count);
