@@ -163,11 +163,11 @@ void plim_vocab_make_spaced(plim_vocab *vocab)
     for (uint32_t id = 0; id < vocab->size; id++)
         make_spaced(vocab, &vocab->entries[id]);
     for (unsigned byte = 0; byte < 256; byte++) {
-        char text = (char)byte;
+        char text[1] = {(char)byte};
         if (vocab->byte_id[byte] == PLIM_TOK_NONE ||
             vocab->entries[vocab->byte_id[byte]].tag & PLIM_VOCAB_ADDED)
             continue;
-        plim_vocab_key k = plim_vocab_short_key(&text, 1);
+        plim_vocab_key k = plim_vocab_short_key(text, 1);
         memcpy(&vocab->entries[vocab->byte_id[byte]], &k, sizeof k);
         if (byte >= 0x80)
             vocab->entries[vocab->byte_id[byte]].tag = PLIM_VOCAB_BYTE;
@@ -199,12 +199,15 @@ size_t plim_vocab_spell(const plim_vocab *vocab, uint32_t id, char *out, size_t 
     }
     for (size_t i = 0; i < bytes; i++) {
         char two[2];
-        if (plim_vocab_is_raw(vocab, id))
-            put(two, plim_alphabet_encode((unsigned char)text[i], two), out, cap, &used);
-        else if (vocab->form == PLIM_VOCAB_SPACED && !(tag & PLIM_VOCAB_ADDED) && text[i] == ' ')
+        if (plim_vocab_is_raw(vocab, id)) {
+            unsigned length = plim_alphabet_encode((unsigned char)text[i], two);
+            put(two, length, out, cap, &used);
+        } else if (vocab->form == PLIM_VOCAB_SPACED && !(tag & PLIM_VOCAB_ADDED) &&
+                   text[i] == ' ') {
             put(block, sizeof block, out, cap, &used);
-        else
+        } else {
             put(text + i, 1, out, cap, &used);
+        }
     }
     return used;
 }

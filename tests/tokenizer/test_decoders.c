@@ -25,7 +25,7 @@
     "{\"type\":\"Strip\",\"content\":\" \",\"start\":" #start ",\"stop\":" #stop "}"
 #define REPLACE(kind, pattern, content)                                                            \
     "{\"type\":\"Replace\",\"pattern\":{\"" kind "\":\"" pattern "\"},\"content\":\"" content "\"" \
-                                                                                              "}"
+    "}"
 #define META(scheme)                                                                               \
     "{\"type\":\"Metaspace\",\"replacement\":\"" BLOCK "\",\"prepend_scheme\":\"" scheme "\"}"
 #define PIECE(clean) "{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":" clean "}"
@@ -49,7 +49,9 @@ static const stream_case streams[] = {
      {"Hi", "", "", "", "\xE4\xB8\xAD x", BAD, BAD, "a", ""}},
     {LLAMA, {BLOCK, BLOCK, "<0xE4>", "<0xB8>"}, {"", " ", "", "", BAD BAD}},
     {LLAMA, {"<0x41>", "<0x42>", "<0x+A>", "<0x4G>"}, {"", "", "", "AB\n<0x4G>", ""}},
-    {SEQUENCE(FALLBACK "," FUSE), {"<0x20>", "<0xC3>", "(", "<0xA9>"}, {"", "", BAD BAD "(", BAD, ""}},
+    {SEQUENCE(FALLBACK "," FUSE),
+     {"<0x20>", "<0xC3>", "(", "<0xA9>"},
+     {"", "", BAD BAD "(", BAD, ""}},
     {SEQUENCE(FUSE "," STRIP(0, 2)), {"a ", " ", "  ", "b", "  "}, {"a", "", "  ", "  b", "", ""}},
     {SEQUENCE(FUSE "," STRIP(2, 1)), {" ", "  ", "a", " "}, {"", "", " a", "", ""}},
     {STRIP(1, 1), {" a ", "  ", "b"}, {"a", "", "b", ""}},

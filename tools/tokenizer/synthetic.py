@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
+# Over 600 lines because it is a list: every part with every setting.
 """Makes tokenizer.json files of every model type, normalizer, pre-tokenizer, post-processor and decoder, and
 combinations as real families have them, each in a folder of its own with what Hugging Face makes of some texts.
 
