@@ -444,8 +444,8 @@ static void test_long_runs(void **state)
         "{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}",
         "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\s+$\"},\"content\":\"\"}",
         "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAAAA==\"}",
-        "{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
-        "\"lowercase\":true}"};
+        ("{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
+         "\"lowercase\":true}")};
     char *text = malloc(BYTES);
     for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
         size_t unit = strlen(units[u]), bytes = BYTES / unit * unit;
