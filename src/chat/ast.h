@@ -132,6 +132,8 @@ enum { PLIM_USES_CALLER = 1, PLIM_USES_KWARGS = 2, PLIM_USES_VARARGS = 4, PLIM_I
 struct plim_node {
     uint8_t op, operator_, flags;
     uint16_t height; /* of the expression */
+    bool varies;     /* a variable or a call is in the expression */
+    bool folds;      /* a slice that does not vary is in it (plim_eval) */
     uint32_t line;
     plim_node *next; /* in a list */
     plim_node *a, *b, *c, *body, *other;

@@ -8,21 +8,81 @@
 #include "base/num.h"
 #include "chat/run.h"
 
-/* What every Python object has; an attribute of these names is there, and unsafe. */
-static bool is_object_attribute(const plim_str *name)
+/* Which kinds of values Python gives which private attributes, as words; in the sandbox they are
+ * there, and unsafe.  (Markup has those of a string and MARKUP's.) */
+#define K(kind)  (1u << PLIM_V_##kind)
+#define MARKUP   (1u << PLIM_V_KINDS)
+#define SIZED    (K(STR) | K(LIST) | K(TUPLE) | K(DICT) | K(VIEW) | K(RANGE))
+#define INTEGERS (K(BOOL) | K(INT))
+#define NUMBERS  (INTEGERS | K(FLOAT))
+#define OBJECTS  (K(LOOP) | K(MACRO) | K(CYCLER) | K(JOINER) | K(SELF))
+static const struct {
+    uint32_t kinds;
+    const char *names;
+} privates[] = {
+    {~0u, "__class__"},
+    {~K(NAMESPACE),
+     "__delattr__ __dir__ __doc__ __eq__ __format__ __ge__ __getattribute__ __getstate__ __gt__ "
+     "__hash__ __init__ __init_subclass__ __le__ __lt__ __ne__ __new__ __reduce__ __reduce_ex__ "
+     "__repr__ __setattr__ __sizeof__ __str__ __subclasshook__"},
+    {K(NAMESPACE), "_Namespace__attrs"},
+    {SIZED | K(UNDEFINED) | K(ITER) | K(LOOP), "__iter__"},
+    {SIZED | K(UNDEFINED) | K(LOOP), "__len__"},
+    {SIZED, "__contains__"},
+    {(SIZED & ~K(VIEW)) | K(UNDEFINED) | K(SELF), "__getitem__"},
+    {SIZED & ~(K(STR) | K(TUPLE)), "__reversed__"},
+    {OBJECTS | K(UNDEFINED) | K(METHOD) | K(FUNCTION) | MARKUP, "__module__"},
+    {OBJECTS, "__weakref__"},
+    {OBJECTS | K(FUNCTION), "__dict__"},
+    {K(UNDEFINED) | K(LOOP) | K(MACRO) | K(METHOD) | K(FUNCTION) | K(JOINER), "__call__"},
+    {NUMBERS | K(UNDEFINED) | K(STR) | K(LIST) | K(TUPLE), "__add__ __mul__ __rmul__"},
+    {NUMBERS | K(UNDEFINED) | K(NONE) | K(RANGE), "__bool__"},
+    {NUMBERS | K(STR) | K(TUPLE), "__getnewargs__"},
+    {NUMBERS | K(UNDEFINED) | K(STR), "__mod__ __rmod__"},
+    {NUMBERS | K(UNDEFINED) | K(VIEW), "__sub__ __rsub__"},
+    {NUMBERS | K(UNDEFINED) | MARKUP, "__radd__"},
+    {NUMBERS | K(UNDEFINED), "__float__ __floordiv__ __int__ __neg__ __pos__ __pow__ "
+                             "__rfloordiv__ __rpow__ __rtruediv__ __truediv__"},
+    {NUMBERS, "__abs__ __ceil__ __divmod__ __floor__ __rdivmod__ __round__ __trunc__"},
+    {INTEGERS, "__index__ __invert__ __lshift__ __rlshift__ __rrshift__ __rshift__"},
+    {INTEGERS | K(DICT) | K(VIEW), "__or__ __ror__"},
+    {INTEGERS | K(VIEW), "__and__ __rand__ __rxor__ __xor__"},
+    {K(FLOAT), "__getformat__"},
+    {K(LIST) | K(TUPLE) | K(DICT), "__class_getitem__"},
+    {K(LIST) | K(DICT), "__delitem__ __setitem__"},
+    {K(LIST), "__iadd__ __imul__"},
+    {K(DICT), "__ior__"},
+    {K(ITER) | K(METHOD) | K(FUNCTION), "__name__ __qualname__"},
+    {K(ITER) | K(LOOP) | K(CYCLER), "__next__"},
+    {K(ITER), "__del__ gi_frame gi_code"},
+    {K(METHOD), "__self__ __text_signature__"},
+    {K(FUNCTION), "__annotations__ __builtins__ __closure__ __code__ __defaults__ __get__ "
+                  "__globals__ __kwdefaults__"},
+    {K(LOOP), "__annotations__ _after _before _current _iterable _iterator _last_changed_value "
+              "_length _peek_next _recurse _to_iterator _undefined"},
+    {K(MACRO), "_argument_count _async_invoke _default_autoescape _environment _func _invoke"},
+    {K(SELF), "_TemplateReference__context"},
+    {K(UNDEFINED) | MARKUP, "__slots__"},
+    {K(UNDEFINED), "__aiter__ __complex__ __div__ __getattr__ __rdiv__ _fail_with_undefined_error "
+                   "_undefined_exception _undefined_hint _undefined_message _undefined_name "
+                   "_undefined_obj"},
+    {MARKUP, "__html__ __html_format__"},
+};
+
+static bool is_private_attribute(plim_val v, const plim_str *name)
 {
-    static const char *const names[] = {
-        "__class__",    "__delattr__", "__dir__",           "__doc__",          "__eq__",
-        "__format__",   "__ge__",      "__getattribute__",  "__getstate__",     "__gt__",
-        "__hash__",     "__init__",    "__init_subclass__", "__le__",           "__lt__",
-        "__ne__",       "__new__",     "__reduce__",        "__reduce_ex__",    "__repr__",
-        "__setattr__",  "__sizeof__",  "__str__",           "__subclasshook__", "__add__",
-        "__contains__", "__getitem__", "__iter__",          "__len__",          "__mul__",
-        "__mod__",      "__call__",    "__dict__",          "__module__",       "__globals__",
-        "__code__",     "__func__",    "__self__",          "__name__",         "__slots__"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (plim_str_is(name, names[i]))
-            return true;
+    uint32_t kinds = 1u << v.kind | (v.kind == PLIM_V_STR && v.markup ? MARKUP : 0);
+    if (!name->bytes || (name->data[0] != '_' && v.kind != PLIM_V_ITER))
+        return false;
+    for (size_t i = 0; i < sizeof privates / sizeof *privates; i++) {
+        if (!(privates[i].kinds & kinds))
+            continue;
+        for (const char *word = privates[i].names; *word;) {
+            size_t n = strcspn(word, " ");
+            if (n == name->bytes && !memcmp(word, name->data, n))
+                return true;
+            word += n + (word[n] == ' ');
+        }
     }
     return false;
 }
@@ -226,7 +286,7 @@ plim_status plim_attribute(plim_run *run, plim_val v, const plim_str *name, plim
 static plim_status safe_attribute(plim_run *run, plim_val v, const plim_str *name, plim_val *out)
 {
     *out = plim_missing();
-    if (is_object_attribute(name) || changes(v, name))
+    if (is_private_attribute(v, name) || changes(v, name))
         return unsafe_attribute(run, v, name, out);
     return plim_attribute(run, v, name, out);
 }
@@ -268,7 +328,7 @@ static plim_status item(plim_run *run, plim_val v, plim_val key, plim_val *out)
 plim_status plim_getattr(plim_run *run, plim_val v, const plim_str *name, plim_val *out)
 {
     if (v.kind == PLIM_V_UNDEFINED) {
-        if (is_object_attribute(name) && !v.u.undefined->unsafe)
+        if (is_private_attribute(v, name))
             return unsafe_attribute(run, v, name, out);
         return plim_fail_undefined(run, v);
     }
@@ -361,8 +421,13 @@ plim_status plim_slice(plim_run *run, plim_val v, const plim_val bounds[3], plim
     int64_t length;
     if (v.kind == PLIM_V_UNDEFINED)
         return plim_fail_undefined(run, v);
-    if (v.kind != PLIM_V_STR && v.kind != PLIM_V_LIST && v.kind != PLIM_V_TUPLE &&
-        v.kind != PLIM_V_RANGE)
+    bool sliced = v.kind == PLIM_V_STR || v.kind == PLIM_V_LIST || v.kind == PLIM_V_TUPLE ||
+                  v.kind == PLIM_V_RANGE;
+    for (int i = 0; i < 3 && run->folding; i++)
+        sliced = sliced && (bounds[i].kind == PLIM_V_NONE || plim_is_integral(bounds[i]));
+    if (!sliced && run->folding)
+        return plim_undefined_new(run, "a constant that can't be sliced", out);
+    if (!sliced)
         return plim_run_fail(run, PLIM_E_FORMAT, "'%s' object can't be sliced", plim_type_name(v));
     PLIM_TRY(plim_length(run, v, &length));
     PLIM_TRY(adjust(run, bounds, length, &c));

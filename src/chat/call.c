@@ -340,8 +340,11 @@ static plim_status global_raise(plim_run *run, plim_val self, const plim_val *ar
     (void)raw;
     (void)out;
     PLIM_TRY(plim_to_text(run, args[0], &text));
-    return plim_run_fail(run, PLIM_E_FORMAT, "%.*s", (int)(text->bytes < 1000 ? text->bytes : 1000),
-                         text->data);
+    char message[1000];
+    size_t n = text->bytes < sizeof message ? text->bytes : sizeof message;
+    for (size_t i = 0; i < n; i++)
+        message[i] = text->data[i] ? text->data[i] : '?'; /* a NUL would end it */
+    return plim_run_fail(run, PLIM_E_FORMAT, "%.*s", (int)n, message);
 }
 
 static plim_status global_strftime(plim_run *run, plim_val self, const plim_val *args,

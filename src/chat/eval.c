@@ -8,6 +8,11 @@
 
 typedef plim_status (*eval_fn)(plim_run *run, const plim_node *node, plim_val *out);
 
+static plim_status not_constant(plim_run *run)
+{
+    return plim_run_fail(run, PLIM_E_FORMAT, "this is no constant");
+}
+
 static plim_status eval_const(plim_run *run, const plim_node *node, plim_val *out)
 {
     (void)run;
@@ -53,6 +58,8 @@ static plim_status eval_cond(plim_run *run, const plim_node *node, plim_val *out
         return plim_eval(run, node->b, out);
     if (node->c)
         return plim_eval(run, node->c, out);
+    if (run->folding)
+        return not_constant(run);
     return plim_undefined_new(
         run, "the inline if-expression evaluated to false and no else section was defined", out);
 }
@@ -259,10 +266,19 @@ static plim_status eval_call(plim_run *run, const plim_node *node, plim_val *out
     return plim_call(run, callee, &args, out);
 }
 
+/* Filters that want the context: the compiler leaves them alone. */
+static bool is_lazy(const plim_str *name)
+{
+    return plim_str_is(name, "map") || plim_str_is(name, "select") || plim_str_is(name, "reject") ||
+           plim_str_is(name, "selectattr") || plim_str_is(name, "rejectattr");
+}
+
 static plim_status eval_filter(plim_run *run, const plim_node *node, plim_val *out)
 {
     plim_val value = run->captured;
     plim_args args;
+    if (run->folding && (!node->a || is_lazy(node->name)))
+        return not_constant(run);
     if (node->a)
         PLIM_TRY(plim_eval(run, node->a, &value));
     PLIM_TRY(plim_eval_args(run, node->b, &args));
@@ -295,12 +311,74 @@ static const eval_fn evals[PLIM_OPS] = {
     [PLIM_X_FILTER] = eval_filter,   [PLIM_X_TEST] = eval_test,
 };
 
-plim_status plim_eval(plim_run *run, const plim_node *node, plim_val *out)
+/* ---- constants ---- */
+
+/* Whether a value can stand in the code that Jinja2's compiler writes. */
+static plim_status is_plain(plim_run *run, plim_val v, bool *out)
 {
+    plim_list *list = v.kind == PLIM_V_LIST || v.kind == PLIM_V_TUPLE ? v.u.list : NULL;
+    const plim_dict *dict = v.kind == PLIM_V_DICT ? v.u.dict : NULL;
+    *out = list || dict || plim_is_number(v) || v.kind == PLIM_V_NONE || v.kind == PLIM_V_STR ||
+           v.kind == PLIM_V_RANGE;
+    PLIM_TRY(plim_deeper(run));
+    for (size_t i = 0; list && i < list->count && *out; i++)
+        PLIM_TRY(is_plain(run, list->at[i], out));
+    for (size_t i = 0; dict && i < dict->count && *out; i++) /* keys can be written: no lists */
+        PLIM_TRY(is_plain(run, dict->at[i].value, out));
+    plim_shallower(run);
+    return plim_work(run, 1);
+}
+
+/* Jinja2 evaluates constants when it compiles, with one difference that shows: what can't be sliced
+ * is undefined then, and an error when the template runs.  *done is false where the compiler gives
+ * up: the expression has variables, fails, or its value can't be written as code.  (Not inline: an
+ * error is large, and frames are to be small.) */
+static __attribute__((noinline)) plim_status fold(plim_run *run, const plim_node *node,
+                                                  bool printed, plim_val *out, bool *done)
+{
+    plim_error *err = run->err, why = {0};
+    unsigned level = run->level, values = run->values;
+    run->err = &why;
+    run->folding = true;
+    plim_status status = evals[node->op](run, node, out);
+    *done = printed;
+    if (!status && !printed)
+        status = is_plain(run, *out, done);
+    run->folding = false;
+    run->err = err;
+    if (!status)
+        return PLIM_OK;
+    *done = false;
+    run->level = level;
+    run->values = values;
+    if (status == PLIM_E_FORMAT || status == PLIM_E_UNSAFE || status == PLIM_E_UNSUP)
+        return PLIM_OK;
+    *err = why;
+    return status;
+}
+
+static plim_status eval(plim_run *run, const plim_node *node, bool printed, plim_val *out)
+{
+    bool done = false;
     PLIM_TRY(plim_level_enter(run));
     PLIM_TRY(plim_work(run, 1));
     run->line = node->line;
-    PLIM_TRY(evals[node->op](run, node, out));
+    if (run->folding && (node->op == PLIM_X_NAME || node->op == PLIM_X_CALL))
+        return not_constant(run);
+    if (node->folds && !run->folding)
+        PLIM_TRY(fold(run, node, printed, out, &done));
+    if (!done)
+        PLIM_TRY(evals[node->op](run, node, out));
     plim_level_leave(run);
     return PLIM_OK;
+}
+
+plim_status plim_eval(plim_run *run, const plim_node *node, plim_val *out)
+{
+    return eval(run, node, false, out);
+}
+
+plim_status plim_eval_printed(plim_run *run, const plim_node *node, plim_val *out)
+{
+    return eval(run, node, true, out);
 }

@@ -15,6 +15,15 @@ static plim_status check_output(plim_run *run)
                          (size_t)PLIM_CHAT_OUTPUT_BYTES);
 }
 
+/* Jinja2 joins what these blocks give with the text around them as it is. */
+static plim_status write_text(plim_run *run, plim_val value)
+{
+    const plim_str *text;
+    PLIM_TRY(plim_to_str(run, value, "what a filter or call block gives", &text));
+    PLIM_TRY(plim_buf_all(run, run->out, text));
+    return check_output(run);
+}
+
 static plim_status exec_data(plim_run *run, const plim_node *node, plim_flow *flow)
 {
     (void)flow;
@@ -27,7 +36,7 @@ static plim_status exec_print(plim_run *run, const plim_node *node, plim_flow *f
     (void)flow;
     for (const plim_node *item = node->a; item; item = item->next) {
         plim_val value;
-        PLIM_TRY(plim_eval(run, item, &value));
+        PLIM_TRY(plim_eval_printed(run, item, &value));
         run->line = item->line;
         PLIM_TRY(plim_print(run, run->out, value));
         PLIM_TRY(check_output(run));
@@ -168,9 +177,7 @@ static plim_status exec_filter(plim_run *run, const plim_node *node, plim_flow *
     PLIM_TRY(enter(run, node));
     PLIM_TRY(captured(run, node, &value, flow));
     run->scope = before;
-    if (*flow == PLIM_FLOW_ON)
-        PLIM_TRY(plim_print(run, run->out, value));
-    return check_output(run);
+    return *flow == PLIM_FLOW_ON ? write_text(run, value) : check_output(run);
 }
 
 static plim_status exec_with(plim_run *run, const plim_node *node, plim_flow *flow)
@@ -247,8 +254,7 @@ static plim_status exec_call(plim_run *run, const plim_node *node, plim_flow *fl
     args.names = names;
     args.values = values;
     PLIM_TRY(plim_call(run, callee, &args, &value));
-    PLIM_TRY(plim_print(run, run->out, value));
-    return check_output(run);
+    return write_text(run, value);
 }
 
 static plim_status exec_jump(plim_run *run, const plim_node *node, plim_flow *flow)

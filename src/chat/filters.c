@@ -103,11 +103,65 @@ typedef struct pick {
     bool by_attribute, reject;
 } pick;
 
+/* The arguments of map: a filter's name and its own, or an attribute. */
+static plim_status prepare_map(plim_run *run, pick *p)
+{
+    plim_val attribute = plim_arg_named(&p->args, "attribute");
+    if (!p->args.count && attribute.kind != PLIM_V_MISSING) {
+        p->by_attribute = true;
+        p->attribute = attribute;
+        p->missing = plim_arg_named(&p->args, "default");
+        size_t known = 1 + (p->missing.kind != PLIM_V_MISSING);
+        if (p->args.named > known)
+            return plim_run_fail(run, PLIM_E_FORMAT, "map got an unexpected keyword argument");
+        if (p->missing.kind == PLIM_V_NONE)
+            p->missing = plim_missing();
+        return PLIM_OK;
+    }
+    if (!p->args.count)
+        return plim_run_fail(run, PLIM_E_FORMAT, "map requires a filter argument");
+    PLIM_TRY(plim_to_str(run, p->args.at[0], "the name of a filter", &p->name));
+    p->args.at++;
+    p->args.count--;
+    return PLIM_OK;
+}
+
+/* Those of select: a test's name and its own, behind an attribute for selectattr. */
+static plim_status prepare_pick(plim_run *run, pick *p)
+{
+    if (p->by_attribute) {
+        if (!p->args.count)
+            return plim_run_fail(run, PLIM_E_FORMAT, "missing parameter for attribute name");
+        p->attribute = p->args.at[0];
+        p->args.at++;
+        p->args.count--;
+    }
+    if (!p->args.count)
+        return PLIM_OK;
+    PLIM_TRY(plim_to_str(run, p->args.at[0], "the name of a test", &p->name));
+    p->args.at++;
+    p->args.count--;
+    return PLIM_OK;
+}
+
+/* What begins to be read: nothing where it is false, whatever it is. */
+static plim_status begin(plim_run *run, plim_iter *iter,
+                         plim_status (*prepare)(plim_run *run, pick *p))
+{
+    plim_list *none;
+    if (plim_truth(iter->source)) {
+        PLIM_TRY(prepare(run, iter->state));
+        return plim_iterate(run, iter->source, &iter->inner);
+    }
+    PLIM_TRY(plim_list_new(run, 0, &none));
+    return plim_iterate(run, plim_of_list(none, PLIM_V_LIST), &iter->inner);
+}
+
 static plim_status next_mapped(plim_run *run, plim_iter *iter, plim_val *out)
 {
     const pick *p = iter->state;
     if (!iter->inner)
-        PLIM_TRY(plim_iterate(run, iter->source, &iter->inner));
+        PLIM_TRY(begin(run, iter, prepare_map));
     PLIM_TRY(plim_next(run, iter->inner, out));
     if (out->kind == PLIM_V_MISSING)
         return PLIM_OK;
@@ -120,7 +174,7 @@ static plim_status next_picked(plim_run *run, plim_iter *iter, plim_val *out)
 {
     const pick *p = iter->state;
     if (!iter->inner)
-        PLIM_TRY(plim_iterate(run, iter->source, &iter->inner));
+        PLIM_TRY(begin(run, iter, prepare_pick));
     for (;;) {
         plim_val tested;
         bool truth;
@@ -145,10 +199,6 @@ static plim_status lazy(plim_run *run, plim_val self, plim_iter_step next, const
     if (!p)
         return plim_run_error(run);
     *p = *what;
-    if (!plim_truth(self)) /* nothing is read, whatever it is */
-        self = plim_of_list(plim_run_new(run, 1, sizeof(plim_list)), PLIM_V_LIST);
-    if (!self.u.any && self.kind == PLIM_V_LIST)
-        return plim_run_error(run);
     return plim_iter_lazy(run, self, next, p, name, out);
 }
 
@@ -156,22 +206,6 @@ FILTER(filter_map)
 {
     pick p = {.args = *raw, .missing = plim_missing()};
     (void)args;
-    if (!raw->count && plim_arg_named(raw, "attribute").kind != PLIM_V_MISSING) {
-        p.by_attribute = true;
-        p.attribute = plim_arg_named(raw, "attribute");
-        p.missing = plim_arg_named(raw, "default");
-        size_t known = 1 + (p.missing.kind != PLIM_V_MISSING);
-        if (raw->named > known)
-            return plim_run_fail(run, PLIM_E_FORMAT, "map got an unexpected keyword argument");
-        if (p.missing.kind == PLIM_V_NONE)
-            p.missing = plim_missing();
-        return lazy(run, self, next_mapped, &p, "sync_do_map", out);
-    }
-    if (!raw->count)
-        return plim_run_fail(run, PLIM_E_FORMAT, "map requires a filter argument");
-    PLIM_TRY(plim_to_str(run, raw->at[0], "the name of a filter", &p.name));
-    p.args.at++;
-    p.args.count--;
     return lazy(run, self, next_mapped, &p, "sync_do_map", out);
 }
 
@@ -179,18 +213,6 @@ static plim_status picking(plim_run *run, plim_val self, const plim_args *raw, b
                            bool by_attribute, plim_val *out)
 {
     pick p = {.args = *raw, .reject = reject, .by_attribute = by_attribute};
-    if (by_attribute) {
-        if (!raw->count)
-            return plim_run_fail(run, PLIM_E_FORMAT, "missing parameter for attribute name");
-        p.attribute = raw->at[0];
-        p.args.at++;
-        p.args.count--;
-    }
-    if (p.args.count) {
-        PLIM_TRY(plim_to_str(run, p.args.at[0], "the name of a test", &p.name));
-        p.args.at++;
-        p.args.count--;
-    }
     return lazy(run, self, next_picked, &p, "select_or_reject", out);
 }
 
@@ -223,11 +245,7 @@ plim_status plim_map_attribute(plim_run *run, plim_val items, plim_val attribute
     pick p = {.by_attribute = true, .attribute = attribute, .missing = plim_missing()};
     plim_iter *iter;
     PLIM_TRY(plim_iterate(run, items, &iter)); /* fails at once for what can't be iterated */
-    pick *state = plim_run_new(run, 1, sizeof *state);
-    if (!state)
-        return plim_run_error(run);
-    *state = p;
-    PLIM_TRY(plim_iter_lazy(run, items, next_mapped, state, "map", out));
+    PLIM_TRY(lazy(run, items, next_mapped, &p, "map", out));
     out->u.iter->inner = iter;
     return PLIM_OK;
 }

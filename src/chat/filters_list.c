@@ -101,16 +101,51 @@ FILTER(filter_join)
     return plim_str_join(run, sep, self, true, out);
 }
 
+/* What Jinja2 writes as a generator: made, and what is wrong with it said, when it is read. */
+typedef plim_status (*make_fn)(plim_run *run, plim_val self, const plim_val *args, plim_val *out);
+typedef struct deferred {
+    make_fn make;
+    plim_val args[2];
+} deferred;
+
+static plim_status next_deferred(plim_run *run, plim_iter *iter, plim_val *out)
+{
+    const deferred *d = iter->state;
+    if (!iter->inner) {
+        plim_val made;
+        PLIM_TRY(d->make(run, iter->source, d->args, &made));
+        PLIM_TRY(plim_iterate(run, made, &iter->inner));
+    }
+    return plim_next(run, iter->inner, out);
+}
+
+static plim_status defer(plim_run *run, make_fn make, plim_val self, const plim_val *args,
+                         const char *name, plim_val *out)
+{
+    deferred *d = plim_run_new(run, 1, sizeof *d);
+    if (!d)
+        return plim_run_error(run);
+    *d = (deferred){make, {args[0], args[1]}};
+    return plim_iter_lazy(run, self, next_deferred, d, name, out);
+}
+
+static plim_status make_items(plim_run *run, plim_val self, const plim_val *args, plim_val *out)
+{
+    (void)args;
+    *out = self;
+    if (self.kind == PLIM_V_UNDEFINED)
+        return PLIM_OK;
+    if (self.kind != PLIM_V_DICT)
+        return plim_run_fail(run, PLIM_E_FORMAT, "can only get item pairs from a mapping");
+    *out = (plim_val){.kind = PLIM_V_VIEW, .view = PLIM_VIEW_ITEMS, .u.dict = self.u.dict};
+    return PLIM_OK;
+}
+
 FILTER(filter_items)
 {
     (void)args;
     (void)raw;
-    if (self.kind == PLIM_V_UNDEFINED)
-        return plim_iter_lazy(run, self, NULL, NULL, "do_items", out);
-    if (self.kind != PLIM_V_DICT)
-        return plim_run_fail(run, PLIM_E_FORMAT, "can only get item pairs from a mapping");
-    plim_val view = {.kind = PLIM_V_VIEW, .view = PLIM_VIEW_ITEMS, .u.dict = self.u.dict};
-    return plim_iter_lazy(run, view, NULL, NULL, "do_items", out);
+    return defer(run, make_items, self, args, "do_items", out);
 }
 
 /* ---- order ---- */
@@ -129,15 +164,15 @@ static plim_status keys_of(plim_run *run, const plim_list *list, plim_val attrib
     return PLIM_OK;
 }
 
-/* Of "a,b": a list of the values of each. */
+/* Of "a,b": a list of the values of each; of one, or none, a list too: lists are asked whether they
+ * are equal before they are asked for their order. */
 static plim_status many_keys(plim_run *run, const plim_list *list, plim_val attribute,
                              bool case_too, plim_list **out)
 {
     static const plim_str comma = {.data = ",", .bytes = 1};
-    plim_list *names = NULL;
-    if (attribute.kind != PLIM_V_STR)
-        return keys_of(run, list, attribute, case_too, plim_missing(), out);
-    PLIM_TRY(plim_str_split(run, attribute, &comma, -1, false, &names));
+    plim_list one = {.at = &attribute, .count = 1}, *names = &one;
+    if (attribute.kind == PLIM_V_STR)
+        PLIM_TRY(plim_str_split(run, attribute, &comma, -1, false, &names));
     PLIM_TRY(plim_list_new(run, list->count, out));
     for (size_t i = 0; i < list->count; i++) {
         plim_list *keys;
@@ -322,45 +357,55 @@ FILTER(filter_groupby)
     return PLIM_OK;
 }
 
-static plim_status generator(plim_run *run, plim_list *list, const char *name, plim_val *out)
+static bool given(plim_val v)
 {
-    return plim_iter_lazy(run, plim_of_list(list, PLIM_V_LIST), NULL, NULL, name, out);
+    return v.kind != PLIM_V_MISSING && v.kind != PLIM_V_NONE;
+}
+
+static plim_status make_batches(plim_run *run, plim_val self, const plim_val *args, plim_val *out)
+{
+    plim_list *list, *batches, *batch;
+    bool full, lacks = false;
+    PLIM_TRY(plim_to_list(run, self, &list));
+    PLIM_TRY(plim_list_new(run, 0, &batches));
+    PLIM_TRY(plim_list_new(run, 0, &batch));
+    *out = plim_of_list(batches, PLIM_V_LIST);
+    for (size_t i = 0; i < list->count; i++) {
+        PLIM_TRY(plim_equal(run, plim_int((int64_t)batch->count), args[0], &full));
+        if (full) {
+            PLIM_TRY(plim_list_add(run, batches, plim_of_list(batch, PLIM_V_LIST)));
+            PLIM_TRY(plim_list_new(run, 0, &batch));
+        }
+        PLIM_TRY(plim_list_add(run, batch, list->at[i]));
+    }
+    if (!batch->count)
+        return PLIM_OK;
+    if (given(args[1]))
+        PLIM_TRY(plim_less(run, plim_int((int64_t)batch->count), args[0], &lacks));
+    if (lacks) {
+        int64_t size;
+        PLIM_TRY(plim_to_index(run, args[0], "the size of a batch", &size));
+        while ((int64_t)batch->count < size)
+            PLIM_TRY(plim_list_add(run, batch, args[1]));
+    }
+    return plim_list_add(run, batches, plim_of_list(batch, PLIM_V_LIST));
 }
 
 FILTER(filter_batch)
 {
-    plim_list *list, *batches, *batch = NULL;
-    int64_t size;
     (void)raw;
-    PLIM_TRY(plim_to_index(run, args[0], "the size of a batch", &size));
-    PLIM_TRY(plim_to_list(run, self, &list));
-    PLIM_TRY(plim_list_new(run, 0, &batches));
-    for (size_t i = 0; i < list->count; i++) {
-        if (!batch || (int64_t)batch->count == size) {
-            if (!batch && !size) /* the first, empty one is given too */
-                PLIM_TRY(plim_list_new(run, 0, &batch));
-            PLIM_TRY(plim_list_new(run, 0, &batch));
-            PLIM_TRY(plim_list_add(run, batches, plim_of_list(batch, PLIM_V_LIST)));
-        }
-        PLIM_TRY(plim_list_add(run, batch, list->at[i]));
-    }
-    bool fill = args[1].kind != PLIM_V_MISSING && args[1].kind != PLIM_V_NONE;
-    while (fill && batch && (int64_t)batch->count < size)
-        PLIM_TRY(plim_list_add(run, batch, args[1]));
-    return generator(run, batches, "do_batch", out);
+    return defer(run, make_batches, self, args, "do_batch", out);
 }
 
-FILTER(filter_slice)
+static plim_status make_slices(plim_run *run, plim_val self, const plim_val *args, plim_val *out)
 {
     plim_list *list, *slices;
     int64_t n;
-    (void)raw;
-    PLIM_TRY(plim_to_index(run, args[0], "the number of slices", &n));
     PLIM_TRY(plim_to_list(run, self, &list));
+    PLIM_TRY(plim_to_index(run, args[0], "the number of slices", &n));
     if (!n)
         return plim_run_fail(run, PLIM_E_FORMAT, "integer division or modulo by zero");
     PLIM_TRY(plim_list_new(run, 0, &slices));
-    bool fill = args[1].kind != PLIM_V_MISSING && args[1].kind != PLIM_V_NONE;
     int64_t each = n > 0 ? (int64_t)list->count / n : 0,
             extra = n > 0 ? (int64_t)list->count % n : 0;
     for (int64_t i = 0, at = 0; i < n; i++) {
@@ -368,11 +413,18 @@ FILTER(filter_slice)
         PLIM_TRY(plim_list_new(run, 0, &slice));
         for (int64_t end = at + each + (i < extra); at < end; at++)
             PLIM_TRY(plim_list_add(run, slice, list->at[at]));
-        if (fill && i >= extra)
+        if (given(args[1]) && i >= extra)
             PLIM_TRY(plim_list_add(run, slice, args[1]));
         PLIM_TRY(plim_list_add(run, slices, plim_of_list(slice, PLIM_V_LIST)));
     }
-    return generator(run, slices, "sync_do_slice", out);
+    *out = plim_of_list(slices, PLIM_V_LIST);
+    return PLIM_OK;
+}
+
+FILTER(filter_slice)
+{
+    (void)raw;
+    return defer(run, make_slices, self, args, "sync_do_slice", out);
 }
 
 FILTER(filter_random)

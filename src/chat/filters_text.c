@@ -179,7 +179,7 @@ FILTER(filter_truncate)
     int64_t length = 255, leeway = 5;
     static const plim_str dots = {.data = "...", .bytes = 3};
     const plim_str *end = &dots, *s;
-    plim_val cut;
+    plim_val cut, tail = plim_text(&dots);
     (void)raw;
     if (args[0].kind != PLIM_V_MISSING)
         PLIM_TRY(plim_to_index(run, args[0], "the length", &length));
@@ -187,8 +187,10 @@ FILTER(filter_truncate)
         PLIM_TRY(plim_to_str(run, args[2], "the end", &end));
     if (args[3].kind != PLIM_V_MISSING && args[3].kind != PLIM_V_NONE)
         PLIM_TRY(plim_to_index(run, args[3], "the leeway", &leeway));
-    int64_t tail = (int64_t)plim_str_length(end);
-    if (length < tail || leeway < 0)
+    if (args[2].kind != PLIM_V_MISSING)
+        tail = args[2];
+    int64_t ends = (int64_t)plim_str_length(end);
+    if (length < ends || leeway < 0)
         return plim_run_fail(run, PLIM_E_FORMAT,
                              "truncate wants a length of at least its end's, "
                              "and no negative leeway");
@@ -198,14 +200,15 @@ FILTER(filter_truncate)
     if (have - leeway <= length)
         return PLIM_OK;
     PLIM_TRY(plim_to_str(run, self, "what is truncated", &s));
-    PLIM_TRY(plim_str_part(run, s, 0, plim_str_seek(s, (size_t)(length - tail)), &cut));
+    PLIM_TRY(plim_str_part(run, s, 0, plim_str_seek(s, (size_t)(length - ends)), &cut));
     if (!plim_truth(args[1])) {
         static const plim_str blank = {.data = " ", .bytes = 1};
         size_t at = plim_str_find_last(cut.u.s, &blank, 0, cut.u.s->bytes);
         if (at != SIZE_MAX)
             PLIM_TRY(plim_str_part(run, cut.u.s, 0, at, &cut));
     }
-    return plim_str_concat(run, cut.u.s, end, out);
+    cut.markup = self.markup;
+    return plim_binary(run, PLIM_OP_ADD, cut, tail, out);
 }
 
 /* ---- words ---- */

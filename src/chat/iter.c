@@ -75,6 +75,16 @@ static plim_status next_entry(plim_run *run, plim_iter *iter, plim_val *out)
     return PLIM_OK;
 }
 
+/* Who iterates over `loop` takes the turns that it would still have had. */
+static plim_status next_turn(plim_run *run, plim_iter *iter, plim_val *out)
+{
+    plim_val item;
+    PLIM_TRY(plim_deeper(run)); /* a loop over a loop */
+    PLIM_TRY(plim_loop_advance(run, iter->source.u.loop, &item));
+    plim_shallower(run);
+    return item.kind == PLIM_V_MISSING ? PLIM_OK : pair(run, item, iter->source, out);
+}
+
 plim_status plim_next(plim_run *run, plim_iter *iter, plim_val *out)
 {
     *out = plim_missing();
@@ -109,8 +119,10 @@ plim_status plim_next(plim_run *run, plim_iter *iter, plim_val *out)
             *out = plim_int(range->start + (int64_t)iter->at++ * range->step);
         return PLIM_OK;
     }
+    case PLIM_V_LOOP:
+        return next_turn(run, iter, out);
     default:
-        return PLIM_OK; /* undefined, loop */
+        return PLIM_OK; /* undefined */
     }
 }
 

@@ -75,7 +75,7 @@ static plim_status with_condition(plim_run *run, const plim_node *node, plim_val
 
 /* ---- the loop ---- */
 
-static plim_status advance(plim_run *run, plim_loop *loop, plim_val *item)
+plim_status plim_loop_advance(plim_run *run, plim_loop *loop, plim_val *item)
 {
     PLIM_TRY(plim_loop_peek(run, loop, item));
     if (item->kind == PLIM_V_MISSING)
@@ -107,7 +107,7 @@ static plim_status run_loop(plim_run *run, const plim_node *node, plim_loop *loo
     for (;;) {
         plim_val item;
         plim_flow inside = PLIM_FLOW_ON;
-        PLIM_TRY(advance(run, loop, &item));
+        PLIM_TRY(plim_loop_advance(run, loop, &item));
         if (item.kind == PLIM_V_MISSING)
             break;
         PLIM_TRY(begin_turn(run, node, loop));

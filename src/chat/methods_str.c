@@ -201,13 +201,17 @@ METHOD(str_istitle)
 
 /* ---- padding ---- */
 
-static plim_status fill_of(plim_run *run, plim_val given, const plim_str **fill)
+static plim_status fill_of(plim_run *run, plim_val self, plim_val given, const plim_str **fill)
 {
     static const plim_str blank = {.data = " ", .bytes = 1};
     *fill = &blank;
     if (given.kind == PLIM_V_MISSING)
         return PLIM_OK;
     PLIM_TRY(plim_to_str(run, given, "the fill character", fill));
+    if (self.markup && !given.markup) {
+        PLIM_TRY(plim_str_escape(run, *fill, &given));
+        *fill = given.u.s;
+    }
     if (plim_str_length(*fill) == 1)
         return PLIM_OK;
     return plim_run_fail(run, PLIM_E_FORMAT,
@@ -220,7 +224,7 @@ static plim_status lacking(plim_run *run, plim_val self, const plim_val *args, i
 {
     int64_t width;
     PLIM_TRY(plim_to_index(run, args[0], "the width", &width));
-    PLIM_TRY(fill_of(run, args[1], fill));
+    PLIM_TRY(fill_of(run, self, args[1], fill));
     int64_t length = (int64_t)plim_str_length(self.u.s);
     *lack = width > length ? width - length : 0;
     return PLIM_OK;
@@ -232,7 +236,9 @@ METHOD(str_ljust)
     int64_t lack;
     (void)raw;
     PLIM_TRY(lacking(run, self, args, &lack, &fill));
-    return plim_str_pad(run, self.u.s, 0, lack, fill, out);
+    PLIM_TRY(plim_str_pad(run, self.u.s, 0, lack, fill, out));
+    out->markup = self.markup;
+    return PLIM_OK;
 }
 
 METHOD(str_rjust)
@@ -241,7 +247,9 @@ METHOD(str_rjust)
     int64_t lack;
     (void)raw;
     PLIM_TRY(lacking(run, self, args, &lack, &fill));
-    return plim_str_pad(run, self.u.s, lack, 0, fill, out);
+    PLIM_TRY(plim_str_pad(run, self.u.s, lack, 0, fill, out));
+    out->markup = self.markup;
+    return PLIM_OK;
 }
 
 METHOD(str_center)
@@ -250,8 +258,10 @@ METHOD(str_center)
     int64_t width;
     (void)raw;
     PLIM_TRY(plim_to_index(run, args[0], "the width", &width));
-    PLIM_TRY(fill_of(run, args[1], &fill));
-    return plim_str_center(run, self.u.s, width, fill, out);
+    PLIM_TRY(fill_of(run, self, args[1], &fill));
+    PLIM_TRY(plim_str_center(run, self.u.s, width, fill, out));
+    out->markup = self.markup;
+    return PLIM_OK;
 }
 
 METHOD(str_zfill)
@@ -260,14 +270,17 @@ METHOD(str_zfill)
     int64_t width, length = (int64_t)plim_str_length(self.u.s);
     (void)raw;
     PLIM_TRY(plim_to_index(run, args[0], "the width", &width));
+    *out = self;
     if (width <= length)
-        return plim_str_part(run, self.u.s, 0, self.u.s->bytes, out);
+        return PLIM_OK;
     bool sign = self.u.s->bytes && (self.u.s->data[0] == '-' || self.u.s->data[0] == '+');
     plim_val first, rest;
     PLIM_TRY(plim_str_part(run, self.u.s, 0, sign, &first));
     PLIM_TRY(plim_str_part(run, self.u.s, sign, self.u.s->bytes, &rest));
     PLIM_TRY(plim_str_pad(run, rest.u.s, width - length, 0, &zero, &rest));
-    return plim_str_concat(run, first.u.s, rest.u.s, out);
+    PLIM_TRY(plim_str_concat(run, first.u.s, rest.u.s, out));
+    out->markup = self.markup;
+    return PLIM_OK;
 }
 
 METHOD(str_expandtabs)
@@ -295,7 +308,9 @@ METHOD(str_expandtabs)
         }
         i += n;
     }
-    return plim_buf_take(run, buf, out);
+    PLIM_TRY(plim_buf_take(run, buf, out));
+    out->markup = self.markup;
+    return PLIM_OK;
 }
 
 METHOD(str_join)

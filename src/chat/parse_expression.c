@@ -8,12 +8,23 @@
 
 static plim_status parse_unary(plim_parser *p, bool filters, plim_node **out);
 
-/* The height of a node over its children; LIMIT where evaluation would nest too deep. */
+/* Whether an expression may end before all of its operands were evaluated. */
+static bool ends_early(uint8_t op)
+{
+    return op == PLIM_X_OR || op == PLIM_X_AND || op == PLIM_X_COND || op == PLIM_X_COMPARE;
+}
+
+/* The height of a node over its children, and what else it has from them (of a list that may end
+ * early, from the first); LIMIT where evaluation would nest too deep. */
 static plim_status raise(plim_parser *p, plim_node *node, const plim_node *child)
 {
+    bool first = child == node->a || node->op != PLIM_X_COND;
     for (; child; child = child->next) {
         if (child->height >= node->height)
             node->height = (uint16_t)(child->height + 1);
+        node->varies = node->varies || (child->varies && (first || !ends_early(node->op)));
+        first = false;
+        node->folds = node->folds || child->folds;
     }
     if (node->height > PLIM_CHAT_MAX_DEPTH)
         return plim_fail_at(p->err, PLIM_E_LIMIT, (plim_where){p->file, NULL, -1},
@@ -29,6 +40,7 @@ plim_status plim_node_make(plim_parser *p, plim_op op, uint32_t line, plim_node 
     PLIM_TRY(plim_node_new(p, op, line, &node));
     node->a = a;
     node->b = b;
+    node->varies = op == PLIM_X_NAME || op == PLIM_X_CALL;
     PLIM_TRY(raise(p, node, a));
     PLIM_TRY(raise(p, node, b));
     *out = node;
@@ -161,7 +173,9 @@ static plim_status parse_subscript(plim_parser *p, plim_node **node)
         PLIM_TRY(plim_node_make(p, PLIM_X_TUPLE, line, list.first, NULL, &key));
     else
         key = list.first;
-    return plim_node_make(p, PLIM_X_GETITEM, line, *node, key, node);
+    PLIM_TRY(plim_node_make(p, PLIM_X_GETITEM, line, *node, key, node));
+    (*node)->folds = (*node)->folds || (key->op == PLIM_X_SLICE && !(*node)->varies);
+    return PLIM_OK;
 }
 
 static plim_status parse_postfix(plim_parser *p, plim_node **node)

@@ -33,6 +33,7 @@ struct plim_run {
     unsigned level;  /* calls of the evaluator within each other */
     unsigned calls;  /* macros within each other */
     unsigned values; /* depth of a walk through nested values */
+    bool folding;    /* a constant is being evaluated as Jinja2's compiler does it */
     plim_buf *out;
     plim_scope *scope, *root;
     const plim_str *special[4]; /* caller, kwargs, varargs, NULL */
@@ -117,6 +118,8 @@ plim_status plim_call_macro(plim_run *run, const plim_macro *macro, const plim_a
                             plim_val *out);
 plim_status plim_loop_length(plim_run *run, plim_loop *loop, int64_t *out);
 plim_status plim_loop_peek(plim_run *run, plim_loop *loop, plim_val *out);
+/* The next turn's item, MISSING at the end. */
+plim_status plim_loop_advance(plim_run *run, plim_loop *loop, plim_val *out);
 plim_status plim_loop_again(plim_run *run, plim_loop *loop, plim_val source, plim_val *out);
 plim_val plim_arg_named(const plim_args *args, const char *name);
 
@@ -190,6 +193,8 @@ plim_status plim_lookup(plim_run *run, const plim_str *name, plim_val *out);
 
 typedef enum plim_flow { PLIM_FLOW_ON, PLIM_FLOW_BREAK, PLIM_FLOW_CONTINUE } plim_flow;
 plim_status plim_eval(plim_run *run, const plim_node *node, plim_val *out);
+/* The same of an expression that is printed. */
+plim_status plim_eval_printed(plim_run *run, const plim_node *node, plim_val *out);
 plim_status plim_eval_args(plim_run *run, const plim_node *list, plim_args *out);
 /* The statements of a list, one after the other. */
 plim_status plim_exec(plim_run *run, const plim_node *list, plim_flow *flow);

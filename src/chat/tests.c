@@ -41,8 +41,30 @@ IS(is_callable, self.kind == PLIM_V_MACRO || self.kind == PLIM_V_METHOD ||
                     self.kind == PLIM_V_JOINER || self.kind == PLIM_V_UNDEFINED)
 IS(is_escaped, self.kind == PLIM_V_STR && self.markup)
 IS(is_sameas, plim_identical(self, args[0]))
-IS(is_filter, self.kind == PLIM_V_STR && plim_filter_find(self.u.s->data, self.u.s->bytes))
-IS(is_test, self.kind == PLIM_V_STR && plim_test_find(self.u.s->data, self.u.s->bytes))
+
+/* Names are looked for in a dict: what has no hash is an error. */
+static plim_status names(plim_run *run, plim_val v,
+                         const plim_builtin *(*find)(const char *, size_t), plim_val *out)
+{
+    uint64_t hash;
+    PLIM_TRY(plim_hash(run, v, &hash));
+    *out = plim_bool(v.kind == PLIM_V_STR && find(v.u.s->data, v.u.s->bytes));
+    return PLIM_OK;
+}
+
+TEST(is_filter)
+{
+    (void)args;
+    (void)raw;
+    return names(run, self, plim_filter_find, out);
+}
+
+TEST(is_test)
+{
+    (void)args;
+    (void)raw;
+    return names(run, self, plim_test_find, out);
+}
 
 TEST(is_lower)
 {
