@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/json_internal.h"
 
 #define DEFAULT_DEPTH        64
@@ -272,8 +273,7 @@ static plim_status open_reader(plim_json **out, const plim_alloc *alloc,
     json->text = "";
     json->event = PLIM_JSON_END; /* of nothing yet: skip has nothing to do */
     json->file.fd = -1;
-    /* Not a secret, only nothing that a file can know. */
-    json->seed = ((uint64_t)(uintptr_t)json ^ (uint64_t)(plim_now() * 1e9)) * 0x9e3779b97f4a7c15u;
+    json->seed = plim_hash_seed(json);
     plim_error_clear(&json->error);
     *out = json;
     return PLIM_OK;

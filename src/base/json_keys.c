@@ -8,25 +8,12 @@
  * from reader to reader, so that a file can't be made to fill one corner of a table. */
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/json_internal.h"
 
 enum { LIST_KEYS = 16, FIRST_TABLE = 64 };
 
-/* ---- hash: wyhash's multiply and fold (public domain, Wang Yi), over unaligned words ---- */
-
-static inline uint64_t fold(uint64_t a, uint64_t b)
-{
-#ifdef __SIZEOF_INT128__
-    __extension__ typedef unsigned __int128 u128;
-    u128 product = (u128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-#else
-    uint64_t x = (a ^ (b << 32 | b >> 32)) * 0x9e3779b97f4a7c15u;
-    x ^= x >> 29;
-    x = (x + b) * 0xbf58476d1ce4e5b9u;
-    return x ^ x >> 32;
-#endif
-}
+/* ---- hash: over unaligned words ---- */
 
 static inline uint64_t word(const char *p)
 {
@@ -44,11 +31,11 @@ static inline uint64_t half(const char *p)
 
 static uint64_t hash(const char *p, size_t n, uint64_t seed)
 {
-    const uint64_t k0 = 0xa0761d6478bd642fu, k1 = 0xe7037ed1a0b428dbu, k2 = 0x8ebc6af09c88c6e3u;
+    const uint64_t k0 = 0xa0761d6478bd642fu, k1 = PLIM_HASH_K1, k2 = PLIM_HASH_K2;
     uint64_t h = seed ^ k0, a, b;
     size_t left = n;
     for (; left > 16; left -= 16, p += 16)
-        h = fold(word(p) ^ k1, word(p + 8) ^ h);
+        h = plim_fold(word(p) ^ k1, word(p + 8) ^ h);
     if (left >= 8) { /* the two words may overlap: together they cover all bytes */
         a = word(p);
         b = word(p + left - 8);
@@ -62,7 +49,7 @@ static uint64_t hash(const char *p, size_t n, uint64_t seed)
     } else {
         a = b = 0;
     }
-    return fold(k2 ^ n, fold(a ^ k1, b ^ h) ^ seed);
+    return plim_fold(k2 ^ n, plim_fold(a ^ k1, b ^ h) ^ seed);
 }
 
 /* ---- tables ---- */

@@ -60,7 +60,7 @@ static inline bool test_and_set(uint64_t *bits, uint32_t i)
 static uint64_t settle(plim_merges *merges, uint64_t *settled, uint64_t slot)
 {
     uint64_t key = slot >> merges->order_bits;
-    uint32_t i = plim_merges_home(key, merges->slot_count);
+    uint32_t i = plim_merges_home(merges, key);
     while (test_and_set(settled, i)) {
         uint64_t have = merges->slots[i];
         if (have >> merges->order_bits == key) {
@@ -97,8 +97,7 @@ static void settle_all(plim_merges *merges, uint64_t *settled)
         }
         if (slot == UINT64_MAX)
             continue;
-        __builtin_prefetch(
-            &merges->slots[plim_merges_home(slot >> merges->order_bits, merges->slot_count)], 1);
+        __builtin_prefetch(&merges->slots[plim_merges_home(merges, slot >> merges->order_bits)], 1);
         ring[(first + waiting++) % WAITING] = slot;
     }
 }
@@ -106,7 +105,8 @@ static void settle_all(plim_merges *merges, uint64_t *settled)
 plim_status plim_merges_build(plim_merges *merges, const plim_alloc *alloc, plim_merge **rules,
                               size_t *cap, uint32_t count, uint32_t size, plim_error *err)
 {
-    *merges = (plim_merges){.count = count, .slot_count = count + count / 3 + 2};
+    *merges = (plim_merges){
+        .count = count, .slot_count = count + count / 3 + 2, .seed = plim_hash_seed(merges)};
     merges->id_bits = bits_of(size); /* no id is all ones, so no slot in use is */
     unsigned left = 64 - 2 * merges->id_bits;
     merges->order_bits = left < MAX_ORDER_BITS ? left : MAX_ORDER_BITS;

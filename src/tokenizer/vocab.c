@@ -19,35 +19,29 @@ enum {
 
 /* ---- keys ---- */
 
-static inline uint64_t mix(uint64_t a, uint64_t b)
+static uint64_t hash_long(const plim_vocab *vocab, const char *text, size_t bytes)
 {
-    uint64_t hash = (a ^ b * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
-    hash = (hash ^ hash >> 32) * 0x9E3779B97F4A7C15u;
-    return hash ^ hash >> 29;
-}
-
-static uint64_t hash_long(const char *text, size_t bytes)
-{
-    uint64_t hash = bytes, word;
+    uint64_t hash = vocab->seed ^ bytes, word;
     for (; bytes >= 8; bytes -= 8, text += 8) {
         memcpy(&word, text, 8);
-        hash = mix(hash, word);
+        hash = plim_fold(word ^ PLIM_HASH_K1, hash ^ PLIM_HASH_K2);
     }
     word = 0;
     memcpy(&word, text, bytes);
-    return mix(hash, word);
+    return plim_fold(word ^ PLIM_HASH_K1, hash ^ PLIM_HASH_K2);
 }
 
 /* A string with its key (that of a long one is not looked at) and hash. */
-static inline plim_vocab_query query_of(const char *text, size_t bytes, uint32_t guess)
+static inline plim_vocab_query query_of(const plim_vocab *vocab, const char *text, size_t bytes,
+                                        uint32_t guess)
 {
     plim_vocab_query q = {.text = text, .bytes = bytes, .id = guess};
     if (bytes > PLIM_VOCAB_INLINE) {
-        q.hash = hash_long(text, bytes);
+        q.hash = hash_long(vocab, text, bytes);
         return q;
     }
     q.key = plim_vocab_short_key(text, bytes);
-    q.hash = mix(q.key.word[0], q.key.word[1]);
+    q.hash = plim_fold(q.key.word[0] ^ vocab->seed, q.key.word[1] ^ PLIM_HASH_K1);
     return q;
 }
 
@@ -55,7 +49,7 @@ static inline plim_vocab_query query_of(const char *text, size_t bytes, uint32_t
 
 void plim_vocab_init(plim_vocab *vocab, const plim_alloc *alloc)
 {
-    *vocab = (plim_vocab){.alloc = alloc};
+    *vocab = (plim_vocab){.alloc = alloc, .seed = plim_hash_seed(vocab)};
 }
 
 void plim_vocab_free(plim_vocab *vocab)
@@ -167,7 +161,7 @@ static void index_entry(plim_vocab *vocab, const plim_vocab_entry *entry, uint32
 {
     size_t bytes;
     const char *text = plim_vocab_entry_text(vocab, entry, &bytes);
-    uint64_t hash = query_of(text, bytes, PLIM_TOK_NONE).hash;
+    uint64_t hash = query_of(vocab, text, bytes, PLIM_TOK_NONE).hash;
     uint32_t i = home_of(vocab, hash);
     while (vocab->slots[i] != PLIM_TOK_NONE)
         i = i + 1 == vocab->slot_count ? 0 : i + 1;
@@ -249,7 +243,7 @@ static plim_status move_string(plim_vocab *vocab, uint32_t *slot, uint32_t id, p
     if (vocab->entries[id].tag) {
         size_t bytes;
         const char *text = plim_vocab_entry_text(vocab, &moved, &bytes);
-        plim_vocab_query q = query_of(text, bytes, PLIM_TOK_NONE);
+        plim_vocab_query q = query_of(vocab, text, bytes, PLIM_TOK_NONE);
         plim_status status = add_alias(vocab, &q, id, &reference, err);
         if (status)
             return status;
@@ -294,7 +288,7 @@ plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, ui
     plim_status status = make_room(vocab, id, err);
     if (status)
         return status;
-    plim_vocab_query q = query_of(text, bytes, PLIM_TOK_NONE);
+    plim_vocab_query q = query_of(vocab, text, bytes, PLIM_TOK_NONE);
     uint32_t *slot = probe(vocab, &q), reference = id;
     if (*slot != PLIM_TOK_NONE)
         return move_string(vocab, slot, id, err);
@@ -337,7 +331,7 @@ plim_status plim_vocab_add_later(plim_vocab *vocab, const char *text, size_t byt
 {
     if (id < vocab->size && vocab->entries[id].tag)
         return plim_vocab_add(vocab, text, bytes, id, err);
-    plim_vocab_query q = query_of(text, bytes, PLIM_TOK_NONE);
+    plim_vocab_query q = query_of(vocab, text, bytes, PLIM_TOK_NONE);
     plim_status status = make_room(vocab, id, err);
     if (!status)
         status = store(vocab, &vocab->entries[id], &q, err);
@@ -359,7 +353,7 @@ uint32_t plim_vocab_find(const plim_vocab *vocab, const char *text, size_t bytes
 {
     if (!vocab->slot_count)
         return PLIM_TOK_NONE;
-    plim_vocab_query q = query_of(text, bytes, PLIM_TOK_NONE);
+    plim_vocab_query q = query_of(vocab, text, bytes, PLIM_TOK_NONE);
     uint32_t slot = *probe(vocab, &q);
     return slot == PLIM_TOK_NONE ? PLIM_TOK_NONE : id_of(vocab, slot);
 }
@@ -380,7 +374,7 @@ void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, si
     }
     for (size_t i = 0; i < count; i++) {
         plim_vocab_query *q = &queries[i];
-        *q = query_of(q->text, q->bytes, q->id);
+        *q = query_of(vocab, q->text, q->bytes, q->id);
         if (guessed(vocab, q))
             continue;
         q->id = PLIM_TOK_NONE;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 
 #define PLIM_TOK_NONE       UINT32_MAX
 #define PLIM_TOK_MAX_ID     ((1u << 21) - 1)
@@ -58,6 +59,7 @@ typedef struct plim_vocab {
     plim_vocab_entry *aliases; /* further strings of an id that has one */
     uint32_t *alias_ids;
     size_t alias_count, alias_cap, alias_id_cap;
+    uint64_t seed;   /* of the index */
     uint32_t *slots; /* 22 bits: id, or alias; 10 bits of the hash; NONE: free */
     uint32_t slot_count;
     uint32_t count; /* distinct strings */
@@ -193,6 +195,7 @@ typedef struct plim_merges {
     uint32_t *merged; /* by rank; NULL: the id is in the order */
     uint32_t count;
     unsigned id_bits, order_bits, tie_bits;
+    uint64_t seed;
 } plim_merges;
 
 /* rules[count] in the order of their rank, ids below `size`; the last of several for one pair wins.
@@ -202,18 +205,17 @@ plim_status plim_merges_build(plim_merges *merges, const plim_alloc *alloc, plim
                               size_t *cap, uint32_t count, uint32_t size, plim_error *err);
 void plim_merges_free(plim_merges *merges, const plim_alloc *alloc);
 
-static inline uint32_t plim_merges_home(uint64_t key, uint32_t slot_count)
+static inline uint32_t plim_merges_home(const plim_merges *merges, uint64_t key)
 {
-    uint64_t hash = key * 0x9E3779B97F4A7C15u;
-    return (uint32_t)(((hash >> 32) * slot_count) >> 32);
+    uint64_t hash = plim_fold(key ^ merges->seed, PLIM_HASH_K1);
+    return (uint32_t)(((hash >> 32) * merges->slot_count) >> 32);
 }
 
 /* The order of the merge of two ids (lower comes first), NONE when there is none. */
 static inline uint32_t plim_merges_order(const plim_merges *merges, uint32_t left, uint32_t right)
 {
     uint64_t key = (uint64_t)left << merges->id_bits | right;
-    for (uint32_t i = plim_merges_home(key, merges->slot_count);;
-         i = i + 1 == merges->slot_count ? 0 : i + 1) {
+    for (uint32_t i = plim_merges_home(merges, key);; i = i + 1 == merges->slot_count ? 0 : i + 1) {
         uint64_t slot = merges->slots[i];
         if (slot >> merges->order_bits == key)
             return (uint32_t)(slot & ((1u << merges->order_bits) - 1));
@@ -225,7 +227,7 @@ static inline uint32_t plim_merges_order(const plim_merges *merges, uint32_t lef
 static inline void plim_merges_prefetch(const plim_merges *merges, uint32_t left, uint32_t right)
 {
     uint64_t key = (uint64_t)left << merges->id_bits | right;
-    __builtin_prefetch(&merges->slots[plim_merges_home(key, merges->slot_count)]);
+    __builtin_prefetch(&merges->slots[plim_merges_home(merges, key)]);
 }
 
 /* What the merge of an order makes. */

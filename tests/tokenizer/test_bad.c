@@ -146,6 +146,7 @@ static const bad_json bad_files[] = {
      "no vocab"},
     /* vocabulary */
     {"vocab-id-negative", VOCAB("\"a\":@-1"), PLIM_E_FORMAT, NULL},
+    {"byte-token-minus1", VOCAB("\"<0x00>\":@-1"), PLIM_E_FORMAT, NULL},
     {"vocab-id-33-bits", VOCAB("\"a\":@4294967296"), PLIM_E_LIMIT, NULL},
     {"vocab-id-huge", VOCAB("\"a\":@4294967295"), PLIM_E_LIMIT, "4294967295"},
     {"vocab-id-float", VOCAB("\"a\":@1.5"), PLIM_E_FORMAT, NULL},
