@@ -36,8 +36,7 @@ void chat_help(cli_out *out)
         "first failure.  When the context is full the oldest turns after the system message\n"
         "go: an answer has room for -n tokens, without -n for a quarter of the context, at\n"
         "most 512.  With --json one object comes at the end of standard input, its \"turns\"\n"
-        "with the members of run's.  A template from a file sees no special token by\n"
-        "name (bos_token is empty in it).\n");
+        "with the members of run's.\n");
 }
 
 /* The first failure of a turn or a command; the program went on. */

@@ -113,18 +113,20 @@ plim_status chat_template_open(chat_template *t, cli *c, plim_error *err)
     plim_chat_options_init(&t->options);
     t->set = &o->set;
     read_clock(t);
-    bool file = c->command != CMD_TEMPLATE && is_jinja(o->template_name);
-    if (file)
-        name = o->template_name;
-    else
+    bool file = is_jinja(o->template_name);
+    if (!file)
         t->options.template_name = o->template_name;
-    plim_status status = plim_chat_open(&t->chat, c->context, name, &c->model, err);
-    if (status == PLIM_E_IO && !file && c->command != CMD_TEMPLATE) {
+    plim_status status =
+        file ? plim_chat_open_template(&t->chat, c->context, o->template_name, name, &c->model, err)
+             : plim_chat_open(&t->chat, c->context, name, &c->model, err);
+    if (status == PLIM_E_IO && !file) {
         plim_error why = *err;
         cli_fail(
             err, status,
-            "%s; a model that was not made for chats is for plimsoll run (without --chat), and "
-            "--template FILE.jinja takes a template from elsewhere",
+            c->command == CMD_TEMPLATE
+                ? "%s; --template FILE.jinja takes a template from elsewhere"
+                : "%s; a model that was not made for chats is for plimsoll run (without --chat), "
+                  "and --template FILE.jinja takes a template from elsewhere",
             why.message);
         memcpy(err->file, why.file, sizeof err->file);
     }

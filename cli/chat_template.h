@@ -18,7 +18,7 @@ typedef struct chat_template {
 /* USAGE for a --set that is not KEY=JSON, twice the same, or what the program sets by itself. */
 plim_status chat_template_check(const cli_options *options, plim_error *err);
 
-/* The templates of MODEL, or of --template FILE.jinja where a file is allowed.  The clock is that
+/* The templates of MODEL, or --template FILE.jinja with MODEL's special tokens.  The clock is that
  * of now, and stays: the date in a conversation does not change while it lasts. */
 plim_status chat_template_open(chat_template *out, cli *c, plim_error *err);
 void chat_template_close(chat_template *t);

@@ -37,7 +37,7 @@ const option_row cli_option_table[] = {
     {"tools", NULL, 0, KIND_TEXT, BIT(CMD_TEMPLATE), AT(tools), ANY, "FILE",
      "JSON: an array of tools, with --messages"},
     {"template", NULL, 0, KIND_TEXT, TEMPLATES, AT(template_name), ANY, "NAME",
-     "one of several; run, chat: or a file, FILE.jinja"},
+     "one of several of the model's, or a file, FILE.jinja"},
     {"no-generation-prompt", NULL, 0, KIND_FLAG, BIT(CMD_TEMPLATE), AT(no_generation_prompt), ANY,
      NULL, "end after the last message, with --messages"},
     {"set", NULL, 0, KIND_TEXTS, TEMPLATES, AT(set), ANY, "KEY=JSON",

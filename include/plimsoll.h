@@ -746,10 +746,16 @@ PLIM_API plim_status plim_decoder_flush(plim_decoder *decoder, const char **text
 
 typedef struct plim_chat plim_chat;
 
-/* The chat templates of a model: `name` and `options` as in plim_tokenizer_open; or a .jinja file.
+/* The chat templates of a model, and the special tokens that they name: `name` and `options` as in
+ * plim_tokenizer_open; or a .jinja file with the special tokens that lie beside it, if any do.
  * PLIM_E_IO where there is none. */
 PLIM_API plim_status plim_chat_open(plim_chat **out, plim_context *context, const char *name,
                                     const plim_model_options *options, plim_error *err);
+/* The template of a file, with the special tokens of the model (bos_token, ...).  `name` NULL:
+ * those beside the file.  PLIM_E_IO where the file or the model is not there. */
+PLIM_API plim_status plim_chat_open_template(plim_chat **out, plim_context *context,
+                                             const char *file, const char *name,
+                                             const plim_model_options *options, plim_error *err);
 PLIM_API void plim_chat_close(plim_chat **chat);
 
 /* The name of the i-th template ("default", "tool_use"), NULL past the end. */

@@ -15,50 +15,76 @@ static_assert(sizeof(plim_span) == sizeof(plim_tok_span) &&
                   offsetof(plim_span, end) == offsetof(plim_tok_span, end),
               "spans are copied as they are");
 
-/* A .jinja file means itself; everything else the folder in which tokenizers are looked for. */
-static plim_status find_templates(char *out, size_t cap, const char *path, const char *subfolder,
-                                  plim_error *err)
+static bool is_jinja(const char *path)
 {
     size_t bytes = strlen(path);
-    bool is_file = false;
-    if (bytes > 6 && !strcmp(path + bytes - 6, ".jinja")) {
-        plim_status status = plim_path_find_file(&is_file, path, err);
-        if (status)
-            return status;
-    }
-    if (!is_file)
-        return plim_find_folder(out, cap, path, subfolder, err);
-    if (bytes >= cap)
-        return plim_fail(err, PLIM_E_LIMIT, "the path is too long");
-    memcpy(out, path, bytes + 1);
-    return PLIM_OK;
+    return bytes > 6 && !strcmp(path + bytes - 6, ".jinja");
+}
+
+/* `path`: as plim_templates_open takes it, and `specials` too. */
+static plim_status open_templates(plim_chat **out, plim_context *context, const char *path,
+                                  const char *specials, plim_error *err)
+{
+    plim_chat *c = plim_new(plim_context_alloc(context), 1, sizeof *c, err);
+    if (!c)
+        return err->code;
+    c->context = plim_context_ref(context);
+    plim_status status = plim_templates_open(
+        &c->templates, plim_ledger_alloc(context->ledger, PLIM_MEM_TOKENIZER), path, specials, err);
+    if (status)
+        plim_chat_close(&c);
+    *out = c;
+    return status;
+}
+
+/* Where a name leads; its folder, in which tokenizers are looked for. */
+static plim_status find_model(char *path, char *folder, size_t cap, const char *name,
+                              const plim_model_options *options, plim_error *err)
+{
+    plim_model_options o;
+    plim_status status;
+    if ((status = plim_model_options_take(&o, options, err)) ||
+        (status = plim_resolve(path, cap, name, &o, err)))
+        return status;
+    return plim_find_folder(folder, cap, path, o.subfolder, err);
 }
 
 plim_status plim_chat_open(plim_chat **out, plim_context *context, const char *name,
                            const plim_model_options *options, plim_error *err)
 {
-    plim_model_options o;
     plim_error local;
-    char path[4096], found[4096];
+    char path[4096], folder[4096];
+    bool is_file = false;
     plim_error_clear(err);
     if (!err)
         err = &local;
     *out = NULL;
-    plim_status status;
-    if ((status = plim_model_options_take(&o, options, err)) ||
-        (status = plim_resolve(path, sizeof path, name, &o, err)) ||
-        (status = find_templates(found, sizeof found, path, o.subfolder, err)))
-        return status;
-    plim_chat *c = plim_new(plim_context_alloc(context), 1, sizeof *c, err);
-    if (!c)
-        return err->code;
-    c->context = plim_context_ref(context);
-    status = plim_templates_open(
-        &c->templates, plim_ledger_alloc(context->ledger, PLIM_MEM_TOKENIZER), found, err);
+    plim_status status = find_model(path, folder, sizeof path, name, options, err);
+    if (!status && is_jinja(path)) /* it means itself */
+        status = plim_path_find_file(&is_file, path, err);
     if (status)
-        plim_chat_close(&c);
-    *out = c;
-    return status;
+        return status;
+    return open_templates(out, context, is_file ? path : folder, NULL, err);
+}
+
+plim_status plim_chat_open_template(plim_chat **out, plim_context *context, const char *file,
+                                    const char *name, const plim_model_options *options,
+                                    plim_error *err)
+{
+    plim_error local;
+    char path[4096], folder[4096];
+    bool found;
+    plim_error_clear(err);
+    if (!err)
+        err = &local;
+    *out = NULL;
+    plim_status status = plim_path_find_file(&found, file, err);
+    if (!status && !found)
+        status =
+            plim_fail_at(err, PLIM_E_IO, (plim_where){file, NULL, -1}, "there is no such file");
+    if (!status && name)
+        status = find_model(path, folder, sizeof path, name, options, err);
+    return status ? status : open_templates(out, context, file, name ? folder : NULL, err);
 }
 
 void plim_chat_close(plim_chat **chat)

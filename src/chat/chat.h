@@ -26,11 +26,13 @@ typedef struct plim_templates plim_templates;
 /* Read and parse the templates of a folder in Transformers' order: chat_template.jinja with
  * additional_chat_templates/NAME.jinja; else chat_template.json; else `chat_template` of
  * tokenizer_config.json, a string or a list of {name, template}; and the special tokens (bos_token,
- * ...) that templates name.  `path` may also be a .jinja file.  IO: there is none, said with what
- * was looked for.  FORMAT: syntax, with file, line and what was expected.  UNSUP: a construct that
+ * ...) that templates name, of its tokenizer_config.json and special_tokens_map.json.  `path` may
+ * also be a .jinja file: then the special tokens are those of the folder `specials`, NULL: of the
+ * folder that the file is in, where it has any.  IO: there is no template, said with what was
+ * looked for.  FORMAT: syntax, with file, line and what was expected.  UNSUP: a construct that
  * Jinja2 has and this does not. */
 plim_status plim_templates_open(plim_templates **out, const plim_alloc *alloc, const char *path,
-                                plim_error *err);
+                                const char *specials, plim_error *err);
 void plim_templates_close(plim_templates **templates);
 
 /* The i-th template's name ("default", "tool_use", ...), NULL past the end; lives with templates.

@@ -286,7 +286,15 @@ static plim_status read_json(plim_templates *t, const char *folder, const char *
     return status;
 }
 
-/* ---- a folder ---- */
+/* ---- a folder, or a file ---- */
+
+/* The special tokens of a folder, and where wanted the templates of tokenizer_config.json. */
+static plim_status read_specials(plim_templates *t, const char *folder, bool templates,
+                                 plim_error *err)
+{
+    PLIM_TRY(read_json(t, folder, "tokenizer_config.json", templates, err));
+    return read_json(t, folder, "special_tokens_map.json", false, err);
+}
 
 static plim_status open_folder(plim_templates *t, const char *folder, plim_error *err)
 {
@@ -300,8 +308,7 @@ static plim_status open_folder(plim_templates *t, const char *folder, plim_error
     PLIM_TRY(add_further(t, path, err));
     if (!t->count)
         PLIM_TRY(read_json(t, folder, "chat_template.json", true, err));
-    PLIM_TRY(read_json(t, folder, "tokenizer_config.json", !t->count, err));
-    PLIM_TRY(read_json(t, folder, "special_tokens_map.json", false, err));
+    PLIM_TRY(read_specials(t, folder, !t->count, err));
     if (t->count)
         return PLIM_OK;
     return plim_fail_at(
@@ -310,18 +317,39 @@ static plim_status open_folder(plim_templates *t, const char *folder, plim_error
         "chat_template in tokenizer_config.json");
 }
 
-static plim_status open_any(plim_templates *t, const char *path, plim_error *err)
+/* The folder of a file, as plim_path_join takes it: with its slash, or empty. */
+static plim_status folder_of(char *out, size_t cap, const char *path, plim_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    size_t bytes = slash ? (size_t)(slash - path) + 1 : 0;
+    if (bytes >= cap)
+        return plim_fail(err, PLIM_E_LIMIT, "the path is too long");
+    memcpy(out, path, bytes);
+    out[bytes] = 0;
+    return PLIM_OK;
+}
+
+static plim_status open_file(plim_templates *t, const char *path, const char *specials,
+                             plim_error *err)
+{
+    char beside[4096];
+    PLIM_TRY(add_file(t, "default", path, err));
+    if (!specials)
+        PLIM_TRY(folder_of(beside, sizeof beside, path, err));
+    return read_specials(t, specials ? specials : beside, false, err);
+}
+
+static plim_status open_any(plim_templates *t, const char *path, const char *specials,
+                            plim_error *err)
 {
     bool file;
     PLIM_TRY(plim_names_init(&t->names, &t->arena, err));
     PLIM_TRY(plim_path_find_file(&file, path, err));
-    if (!file)
-        return open_folder(t, path, err);
-    return add_file(t, "default", path, err);
+    return file ? open_file(t, path, specials, err) : open_folder(t, path, err);
 }
 
 plim_status plim_templates_open(plim_templates **out, const plim_alloc *alloc, const char *path,
-                                plim_error *err)
+                                const char *specials, plim_error *err)
 {
     plim_error why = {0};
     *out = NULL;
@@ -330,7 +358,7 @@ plim_status plim_templates_open(plim_templates **out, const plim_alloc *alloc, c
     if (t) {
         t->alloc = alloc;
         plim_arena_init(&t->arena, alloc);
-        status = open_any(t, path, &why);
+        status = open_any(t, path, specials, &why);
     }
     if (status) {
         plim_templates_close(&t);

@@ -242,6 +242,59 @@ static void test_encoded_as_a_whole(void **state)
 
 /* ---- where templates are found, what is refused ---- */
 
+static void expect_text(plim_context *c, const char *file, const char *name,
+                        const plim_model_options *model, const char *want)
+{
+    plim_chat *chat;
+    plim_error err;
+    char *text;
+    ok(plim_chat_open_template(&chat, c, file, name, model, &err), &err);
+    ok(plim_chat_render(chat, BYTES("{}"), NULL, &text, NULL, NULL, NULL, &err), &err);
+    assert_string_equal(text, want);
+    plim_free(text);
+    plim_chat_close(&chat);
+}
+
+static void refuse_file(plim_context *c, const char *file, const char *name,
+                        const plim_model_options *model, plim_status want, const char *bad)
+{
+    plim_chat *chat = (plim_chat *)1;
+    plim_error err;
+    assert_int_equal(plim_chat_open_template(&chat, c, file, name, model, &err), want);
+    assert_null(chat);
+    assert_non_null(strstr(err.message, bad));
+}
+
+/* A template from elsewhere names the special tokens of the model, or of what lies beside it. */
+static void test_template_of_a_file(void **state)
+{
+    (void)state;
+    temp_folder t = temp_open(), other = temp_open();
+    plim_context *c = context_with(1);
+    plim_model_options model;
+    char file[256];
+    static const char config[] = "{\"bos_token\":\"<beside>\",\"chat_template\":\"never\"}";
+    snprintf(file, sizeof file, "%s",
+             temp_write(&t, "a.jinja", BYTES("[{{ bos_token }}{{ eos_token }}]")));
+    expect_text(c, file, NULL, NULL, "[]");
+    temp_write(&t, "tokenizer_config.json", BYTES(config));
+    expect_text(c, file, NULL, NULL, "[<beside>]");
+    temp_write(&other, "special_tokens_map.json", BYTES("{\"eos_token\":\"<model>\"}"));
+    expect_text(c, file, other.path, NULL, "[<model>]");
+    plim_model_options_init(&model);
+    model.subfolder = "none";
+    expect_text(c, file, other.path, &model, "[]");
+    model.subfolder = "..";
+    refuse_file(c, file, other.path, &model, PLIM_E_UNSAFE, "..");
+    refuse_file(c, file, "/nowhere/no", NULL, PLIM_E_IO, "/nowhere/no");
+    refuse_file(c, temp_path(&t, "no.jinja"), other.path, NULL, PLIM_E_IO, "no.jinja");
+    temp_write(&other, "tokenizer_config.json", BYTES("{"));
+    refuse_file(c, file, other.path, NULL, PLIM_E_TRUNC, "tokenizer_config.json");
+    plim_context_close(&c);
+    temp_close(&t);
+    temp_close(&other);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -531,11 +584,17 @@ static void test_earlier_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clock),          cmocka_unit_test(test_bad_clock),
-        cmocka_unit_test(test_special_tokens), cmocka_unit_test(test_encoded_as_a_whole),
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_literal),        cmocka_unit_test(test_many_callers),
-        cmocka_unit_test(test_memory_is_back), cmocka_unit_test(test_earlier_tokens),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_bad_clock),
+        cmocka_unit_test(test_special_tokens),
+        cmocka_unit_test(test_encoded_as_a_whole),
+        cmocka_unit_test(test_template_of_a_file),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_many_callers),
+        cmocka_unit_test(test_memory_is_back),
+        cmocka_unit_test(test_earlier_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,8 @@ int main(int argc, char **argv)
     plim_templates *templates = NULL;
     plim_error opened = {0};
     plim_status status =
-        cases ? PLIM_OK : plim_templates_open(&templates, plim_alloc_system(), argv[1], &opened);
+        cases ? PLIM_OK
+              : plim_templates_open(&templates, plim_alloc_system(), argv[1], NULL, &opened);
     char *line = NULL;
     size_t cap = 0, bytes;
     while (chat_read_line(stdin, &line, &cap, &bytes)) {

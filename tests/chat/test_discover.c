@@ -33,7 +33,9 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    static const char *const names[] = {"additional_chat_templates/tool_use.jinja",
+    static const char *const names[] = {"model/tokenizer_config.json",
+                                        "model/special_tokens_map.json",
+                                        "additional_chat_templates/tool_use.jinja",
                                         "additional_chat_templates/b.jinja",
                                         "additional_chat_templates/notes.txt",
                                         "chat_template.jinja",
@@ -48,18 +50,20 @@ static int end(void **state)
     }
     snprintf(path, sizeof path, "%s/additional_chat_templates", folder);
     rmdir(path);
+    snprintf(path, sizeof path, "%s/model", folder);
+    rmdir(path);
     return rmdir(folder);
 }
 
-static plim_status render(const char *path, const char *name, const char *context, char **out,
-                          plim_error *err)
+static plim_status render_with(const char *path, const char *specials, const char *name,
+                               const char *context, char **out, plim_error *err)
 {
     plim_templates *templates;
     plim_chat_text text = {0};
     plim_chat_request request = {
         .context = context, .context_bytes = strlen(context), .template_name = name};
     *out = NULL;
-    plim_status status = plim_templates_open(&templates, plim_alloc_system(), path, err);
+    plim_status status = plim_templates_open(&templates, plim_alloc_system(), path, specials, err);
     if (!status)
         status = plim_templates_render(templates, plim_alloc_system(), &request, &text, err);
     if (!status)
@@ -67,6 +71,12 @@ static plim_status render(const char *path, const char *name, const char *contex
     plim_chat_text_free(&text, plim_alloc_system());
     plim_templates_close(&templates);
     return status;
+}
+
+static plim_status render(const char *path, const char *name, const char *context, char **out,
+                          plim_error *err)
+{
+    return render_with(path, NULL, name, context, out, err);
 }
 
 static void expect(const char *name, const char *context, const char *want)
@@ -152,7 +162,8 @@ static void test_further(void **state)
     expect(NULL, "{}", "D");
     expect(NULL, "{\"tools\": [{}, {}]}", "T2");
     expect("b", "{}", "B");
-    assert_int_equal(plim_templates_open(&templates, plim_alloc_system(), folder, &err), PLIM_OK);
+    assert_int_equal(plim_templates_open(&templates, plim_alloc_system(), folder, NULL, &err),
+                     PLIM_OK);
     assert_string_equal(plim_templates_name(templates, 0), "default");
     assert_string_equal(plim_templates_name(templates, 1), "b");
     assert_string_equal(plim_templates_name(templates, 2), "tool_use");
@@ -163,6 +174,36 @@ static void test_further(void **state)
     assert_int_equal(render(path, NULL, "{}", &text, &err), PLIM_OK);
     assert_string_equal(text, "D");
     free(text);
+}
+
+/* Special tokens for a template from elsewhere: those beside the file, or those of a folder. */
+static void test_special_tokens_of_a_file(void **state)
+{
+    char path[256], model[256], *text;
+    plim_error err = {0};
+    (void)state;
+    snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
+    snprintf(model, sizeof model, "%s/model", folder);
+    assert_int_equal(mkdir(model, 0700), 0);
+    put("chat_template.jinja", "[{{ bos_token }}{{ eos_token }}{{ pad_token }}]");
+    assert_int_equal(render_with(path, NULL, NULL, "{}", &text, &err), PLIM_OK);
+    assert_string_equal(text, "[]");
+    free(text);
+    put("tokenizer_config.json",
+        "{\"chat_template\": \"never\", \"bos_token\": \"<s>\", \"pad_token\": \"<pad>\"}");
+    put("special_tokens_map.json", "{\"eos_token\": {\"content\": \"</s>\"}}");
+    assert_int_equal(render_with(path, NULL, NULL, "{}", &text, &err), PLIM_OK);
+    assert_string_equal(text, "[<s></s><pad>]");
+    free(text);
+    put("model/tokenizer_config.json",
+        "{\"chat_template\": \"{% broken\", \"bos_token\": \"<model>\"}");
+    put("model/special_tokens_map.json", "{\"eos_token\": \"</model>\"}");
+    assert_int_equal(render_with(path, model, NULL, "{}", &text, &err), PLIM_OK);
+    assert_string_equal(text, "[<model></model>]");
+    free(text);
+    put("model/tokenizer_config.json", "{\"bos_token\"");
+    assert_int_equal(render_with(path, model, NULL, "{}", &text, &err), PLIM_E_TRUNC);
+    assert_non_null(strstr(err.file, "model/tokenizer_config.json"));
 }
 
 static void test_bad_files(void **state)
@@ -198,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, begin, end),
         cmocka_unit_test_setup_teardown(test_named, begin, end),
         cmocka_unit_test_setup_teardown(test_further, begin, end),
+        cmocka_unit_test_setup_teardown(test_special_tokens_of_a_file, begin, end),
         cmocka_unit_test_setup_teardown(test_bad_files, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

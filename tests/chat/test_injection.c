@@ -205,7 +205,7 @@ static void test_tokenizer(void **state)
             continue;
         s.name = entry->d_name;
         if (plim_path_join(path, sizeof path, TEMPLATES, s.name, &err) ||
-            plim_templates_open(&s.templates, plim_alloc_system(), path, &err))
+            plim_templates_open(&s.templates, plim_alloc_system(), path, NULL, &err))
             fail_msg("%s", err.message);
         try_template(&s, contexts, bytes);
         plim_templates_close(&s.templates);

@@ -225,7 +225,7 @@ static void test_template(void **state)
     memset(renders, 0, sizeof renders);
     snprintf(file, sizeof file, "%s.jinja", name);
     assert_int_equal(plim_path_join(path, sizeof path, TEMPLATES, file, &err), PLIM_OK);
-    if (plim_templates_open(&templates, &counted.alloc, path, &err))
+    if (plim_templates_open(&templates, &counted.alloc, path, NULL, &err))
         fail_msg("%s: %s", name, err.message);
     assert_string_equal(plim_templates_name(templates, 0), "default");
     assert_null(plim_templates_name(templates, 1));

@@ -230,6 +230,13 @@ class Chat(Talk):
         self.assertEqual(done.json["turns"][0]["prompt_tokens"], self.ids("Hear me!"))
         done = self.run_program("run", MODEL, "--chat", "-p", "Hear me", "--template", path, "-n", "1", "--json")
         self.assertEqual(done.json["prompt_tokens"], self.ids("Hear me!"))
+        path.write_text("{{ bos_token }}{{ messages[-1].content }}")  # the model's
+        want = self.ids("<|endoftext|>Hear me")
+        self.assertLess(want[0], 2)
+        done = self.run_program("chat", MODEL, *FIXED, "--template", path, "-n", "1", "--json", stdin="Hear me")
+        self.assertEqual(done.json["turns"][0]["prompt_tokens"], want)
+        done = self.run_program("run", MODEL, "--chat", "-p", "Hear me", "--template", path, "-n", "1", "--json")
+        self.assertEqual(done.json["prompt_tokens"], want)
 
     def test_run_chat(self):
         want = self.ids(text_of([{"role": "system", "content": "Be."}, {"role": "user", "content": "One.\n"}]))

@@ -81,7 +81,22 @@ class Template(Case):
         self.assertEqual(self.render(self.folder / "model", "--messages", self.messages), TEXT + "<assistant>")
         error = self.fails(1, "IO", "template", MODEL, "--messages", self.messages)
         self.assertIn("chat_template", error["message"])
+        self.assertIn("--template FILE.jinja", error["message"])
         self.fails(1, "IO", "template", self.folder / "none.jinja", "--messages", self.messages)
+
+    def test_a_file_in_place_of_the_models(self):
+        """Its special tokens are those of MODEL; without a MODEL those beside the file, if any."""
+        special = self.write("special.jinja", "{{ bos_token }}|{{ eos_token }}|{{ messages[1].content[0] }}")
+        self.assertEqual(self.render(special, "--messages", self.messages), "||G")
+        model = self.write("model/tokenizer_config.json", json.dumps({"bos_token": "<s>", "chat_template": "never"})).parent
+        self.write("model/special_tokens_map.json", json.dumps({"eos_token": {"content": "</s>"}}))
+        common = ["template", model, "--messages", self.messages, "--template"]
+        self.assertEqual(self.run_program(*common, special).out, "<s>|</s>|G")
+        self.assertEqual(self.run_program(*common, special, "--json").json, {"text": "<s>|</s>|G", "template": "default"})
+        self.assertEqual(self.run_program("template", MODEL, *common[2:], special).out, "<|endoftext|>|<|endoftext|>|G")
+        (model / "own.jinja").write_text("{{ bos_token }}")
+        self.assertEqual(self.render(model / "own.jinja", "--messages", self.messages), "<s>")
+        self.assertIn("no.jinja", self.fails(1, "IO", *common, self.folder / "no.jinja")["file"])
 
     def test_the_clock(self):
         jinja = self.write("date.jinja", "{{ strftime_now('%Y-%m-%d %H:%M %j %w %A %B') }}")
