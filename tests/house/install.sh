@@ -29,8 +29,47 @@ libdir=${pc%/*/*}
 
 expected=$("$work/moved/bin/plimsoll" run "$model" -p "$prompt" --max-length 20 --quiet)
 
-# check NAME: what the example printed
+messages='[{"role":"user","content":"Who are you?"}]'
+echo '{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}' >"$work/plain.jinja"
+answer=$("$work/moved/bin/plimsoll" run "$model" --chat -p "Who are you?" --template "$work/plain.jinja" -n 64 --quiet)
+
+# link NAME SED [FLAG]: generate-NAME and chat-NAME
+link() {
+    for example in generate chat; do
+        # the flags are lists of words
+        # shellcheck disable=SC2046
+        "$cc" -std=c99 -Wall -Wextra -Werror "$root/examples/$example.c" -o "$work/$example-$1" \
+            $(pkg-config ${3:+"$3"} --cflags --libs plimsoll | sed "$2")
+    done
+}
+
+# check NAME: what the examples printed
 check() {
+    check_generate "generate-$1"
+    check_chat "chat-$1"
+}
+
+check_chat() {
+    echo "$messages" | "$work/$1" "$model" "$work/plain.jinja" >"$work/out" || exit 1
+    cat "$work/out"
+    tail -n 1 "$work/out" | grep -q '^[0-9]* tokens of prompt, [0-9]* of answer$'
+    [ "$(sed '$d' "$work/out")" = "$answer" ] || {
+        printf 'want: %s\n' "$answer"
+        exit 1
+    }
+    if echo "$messages" | "$work/$1" "$model" 2>"$work/err"; then
+        echo "a model without a template was no error"
+        exit 1
+    fi
+    grep -q '^IO: .*no chat template' "$work/err"
+    if echo 'nothing' | "$work/$1" "$model" "$work/plain.jinja" 2>"$work/err"; then
+        echo "messages that are no JSON were no error"
+        exit 1
+    fi
+    grep -q '^FORMAT: ' "$work/err"
+}
+
+check_generate() {
     "$work/$1" "$model" "$prompt" >"$work/out" || exit 1
     cat "$work/out"
     grep -q '^RSS before [0-9.]* MB, after [0-9.]* MB, increase [0-9.]* MB$' "$work/out"
@@ -46,21 +85,18 @@ check() {
     grep -q '^IO: ' "$work/err"
 }
 
-# the flags are lists of words
-# shellcheck disable=SC2046
-"$cc" -std=c99 -Wall -Wextra -Werror "$root/examples/generate.c" -o "$work/shared" \
-    $(pkg-config --cflags --libs plimsoll)
+link shared ""
 export LD_LIBRARY_PATH="$libdir"
 check shared
 unset LD_LIBRARY_PATH
 
-# shellcheck disable=SC2046
-"$cc" -std=c99 -Wall -Wextra -Werror "$root/examples/generate.c" -o "$work/static" \
-    $(pkg-config --static --cflags --libs plimsoll | sed 's/-lplimsoll/-l:libplimsoll.a/')
+link static 's/-lplimsoll/-l:libplimsoll.a/' --static
 check static
-if ldd "$work/static" | grep plimsoll; then
-    echo "the static example needs the shared library"
-    exit 1
-fi
+for example in generate chat; do
+    if ldd "$work/$example-static" | grep plimsoll; then
+        echo "the static example needs the shared library"
+        exit 1
+    fi
+done
 [ "$("$work/moved/bin/plimsoll" version)" = "plimsoll $(pkg-config --modversion plimsoll)" ]
 echo "installed, found by pkg-config, built and run: shared and static"
