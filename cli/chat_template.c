@@ -105,6 +105,23 @@ static plim_status check_name(const chat_template *t, plim_error *err)
     return cli_fail(err, PLIM_E_USAGE, "--template: there is no '%.60s', but: %s", wanted, names);
 }
 
+/* What helps a model that is there and has no template, said behind the error. */
+static void advise(const cli *c, plim_error *err)
+{
+    char path[4096];
+    plim_error why = *err, ignored;
+    if (plim_resolve(path, sizeof path, c->options.names[0], &c->model, &ignored) != PLIM_OK ||
+        is_jinja(path))
+        return;
+    cli_fail(err, why.code,
+             c->command == CMD_TEMPLATE
+                 ? "%s; --template FILE.jinja takes a template from elsewhere"
+                 : "%s; a model that was not made for chats is for plimsoll run (without --chat), "
+                   "and --template FILE.jinja takes a template from elsewhere",
+             why.message);
+    memcpy(err->file, why.file, sizeof err->file);
+}
+
 plim_status chat_template_open(chat_template *t, cli *c, plim_error *err)
 {
     const cli_options *o = &c->options;
@@ -119,17 +136,8 @@ plim_status chat_template_open(chat_template *t, cli *c, plim_error *err)
     plim_status status =
         file ? plim_chat_open_template(&t->chat, c->context, o->template_name, name, &c->model, err)
              : plim_chat_open(&t->chat, c->context, name, &c->model, err);
-    if (status == PLIM_E_IO && !file) {
-        plim_error why = *err;
-        cli_fail(
-            err, status,
-            c->command == CMD_TEMPLATE
-                ? "%s; --template FILE.jinja takes a template from elsewhere"
-                : "%s; a model that was not made for chats is for plimsoll run (without --chat), "
-                  "and --template FILE.jinja takes a template from elsewhere",
-            why.message);
-        memcpy(err->file, why.file, sizeof err->file);
-    }
+    if (status == PLIM_E_IO && !file)
+        advise(c, err);
     if (status == PLIM_OK)
         status = check_name(t, err);
     if (status != PLIM_OK)

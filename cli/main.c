@@ -35,8 +35,10 @@ static const command_row commands[CMD_COUNT] = {
     [CMD_DETOKENIZE] = {"detokenize", "MODEL",
                         "token ids to text; without --prompt-tokens from standard input",
                         detokenize_command},
-    [CMD_TEMPLATE] = {"template", "MODEL --messages FILE",
-                      "messages to the text that the chat template gives", template_command},
+    [CMD_TEMPLATE] =
+        {"template", "MODEL --messages FILE",
+         "messages to the text that the chat template gives; MODEL may be a .jinja file",
+         template_command},
     [CMD_SYNTH] = {"synth", "CONFIG OUT",
                    "a checkpoint of a config.json's shape, with random weights", synth_command},
     [CMD_CONVERT] = {"convert", "MODEL OUT --dtype TYPE",

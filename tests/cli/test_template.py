@@ -82,7 +82,9 @@ class Template(Case):
         error = self.fails(1, "IO", "template", MODEL, "--messages", self.messages)
         self.assertIn("chat_template", error["message"])
         self.assertIn("--template FILE.jinja", error["message"])
-        self.fails(1, "IO", "template", self.folder / "none.jinja", "--messages", self.messages)
+        for name in "none.jinja", "none":
+            error = self.fails(1, "IO", "template", self.folder / name, "--messages", self.messages)
+            self.assertNotIn("--template", error["message"])
 
     def test_a_file_in_place_of_the_models(self):
         """Its special tokens are those of MODEL; without a MODEL those beside the file, if any."""
