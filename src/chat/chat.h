@@ -72,9 +72,13 @@ typedef struct plim_chat_text {
 /* FORMAT: the context is no such JSON; the template raises (raise_exception: its message), divides
  * by zero, calls what is undefined, ...: wherever Python raises one.  UNSAFE: what the sandbox
  * forbids.  LIMIT: a cap, a range of more than 100,000, an integer of more than 64 bits.  UNSUP:
- * include, import and extends; autoescape blocks; the filters striptags, urlize, pprint, wordwrap
- * and random; text that would hold an address of Python's.  USAGE: no template of that name.
- * Without `messages` in the context the template is rendered as it is. */
+ * include, import and extends; autoescape blocks; the filters urlize and random; striptags of a
+ * text with rare named references of HTML; bytes; text that would hold an address of Python's.
+ * USAGE: no template of that name.
+ * Without `messages` in the context the template is rendered with them undefined, which harms
+ * nothing: one that reads them says so itself, and one that names none (a part of a prompt) is of
+ * use.  (apply_chat_template can't be called without a conversation.)  An empty list is an error,
+ * as there. */
 plim_status plim_templates_render(const plim_templates *templates, const plim_alloc *alloc,
                                   const plim_chat_request *request, plim_chat_text *out,
                                   plim_error *err);

@@ -117,6 +117,12 @@ static bool equal_ranges(const plim_range *a, const plim_range *b)
     return !a->count || (a->start == b->start && (a->count == 1 || a->step == b->step));
 }
 
+static bool is_latin(const plim_str *s)
+{
+    uint32_t code = 0;
+    return !s->bytes || (plim_str_char(s, 0, &code) == s->bytes && code < 0x100);
+}
+
 bool plim_identical(plim_val a, plim_val b)
 {
     if (a.kind != b.kind)
@@ -128,8 +134,9 @@ bool plim_identical(plim_val a, plim_val b)
         return a.u.b == b.u.b;
     case PLIM_V_INT: /* small ones are one object in Python */
         return a.u.i == b.u.i && a.u.i >= -5 && a.u.i <= 256;
-    case PLIM_V_STR:
-        return a.u.s == b.u.s;
+    case PLIM_V_STR: /* so are those of at most one character of Latin-1 */
+        return a.u.s == b.u.s ||
+               (!a.markup && !b.markup && plim_str_equal(a.u.s, b.u.s) && is_latin(a.u.s));
     default:
         return a.u.any == b.u.any;
     }

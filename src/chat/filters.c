@@ -13,9 +13,9 @@
 
 const plim_builtin *plim_filter_find(const char *name, size_t bytes)
 {
-    static const plim_builtin *const tables[] = {plim_filters_text, plim_filters_list,
-                                                 plim_filters_pick, plim_filters_number,
-                                                 plim_filters_markup};
+    static const plim_builtin *const tables[] = {plim_filters_text,   plim_filters_list,
+                                                 plim_filters_pick,   plim_filters_number,
+                                                 plim_filters_markup, plim_filters_layout};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         for (const plim_builtin *f = tables[i]; f->name; f++) {
             if (strlen(f->name) == bytes && !memcmp(f->name, name, bytes))

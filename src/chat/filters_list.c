@@ -46,7 +46,9 @@ FILTER(filter_last)
     if (self.kind == PLIM_V_STR && self.u.s->bytes) {
         uint32_t code;
         size_t n = plim_str_char_before(self.u.s, self.u.s->bytes, &code);
-        return plim_str_part(run, self.u.s, self.u.s->bytes - n, self.u.s->bytes, out);
+        PLIM_TRY(plim_str_part(run, self.u.s, self.u.s->bytes - n, self.u.s->bytes, out));
+        out->markup = self.markup; /* an item of it; what is iterated over is plain */
+        return PLIM_OK;
     }
     if (self.kind == PLIM_V_LIST || self.kind == PLIM_V_TUPLE)
         list = self.u.list;

@@ -67,7 +67,10 @@ METHOD(str_replace)
     int64_t count = -1;
     (void)raw;
     PLIM_TRY(plim_to_str(run, args[0], "what is replaced", &before));
-    PLIM_TRY(plim_to_str(run, args[1], "the replacement", &after));
+    plim_val replacement = args[1];
+    if (self.markup)
+        PLIM_TRY(plim_escape(run, replacement, &replacement));
+    PLIM_TRY(plim_to_str(run, replacement, "the replacement", &after));
     if (args[2].kind != PLIM_V_MISSING)
         PLIM_TRY(plim_to_index(run, args[2], "the count", &count));
     PLIM_TRY(plim_str_replace(run, self.u.s, before, after, count, out));

@@ -315,8 +315,16 @@ METHOD(str_expandtabs)
 
 METHOD(str_join)
 {
+    plim_val items = args[0];
     (void)raw;
-    PLIM_TRY(plim_str_join(run, self.u.s, args[0], false, out));
+    if (self.markup) { /* takes anything, escaped */
+        plim_list *list;
+        PLIM_TRY(plim_to_list(run, items, &list));
+        for (size_t i = 0; i < list->count; i++)
+            PLIM_TRY(plim_escape(run, list->at[i], &list->at[i]));
+        items = plim_of_list(list, PLIM_V_LIST);
+    }
+    PLIM_TRY(plim_str_join(run, self.u.s, items, false, out));
     out->markup = self.markup;
     return PLIM_OK;
 }

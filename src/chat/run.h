@@ -133,7 +133,7 @@ const plim_builtin *plim_global_find(const plim_str *name);
 
 /* Tables of filters, by theme; each ends with a name NULL. */
 extern const plim_builtin plim_filters_text[], plim_filters_list[], plim_filters_pick[],
-    plim_filters_number[], plim_filters_markup[];
+    plim_filters_number[], plim_filters_markup[], plim_filters_layout[];
 extern const plim_builtin plim_methods_str[], plim_methods_str_find[], plim_methods_dict[],
     plim_methods_list[], plim_methods_tuple[], plim_methods_number[], plim_methods_loop[],
     plim_methods_cycler[], plim_methods_factory[];

@@ -57,7 +57,7 @@ TOO_BIG = {"9223372036854775807 + 1", "9223372036854775807 * 2", "2 ** 64", '"99
 
 
 def templates():
-    for part in (snippets.OPERATORS, snippets.ITEMS, snippets.METHODS, more.FILTERS, more.REPRS, more.TESTS):
+    for part in (snippets.OPERATORS, snippets.ITEMS, snippets.METHODS, more.FILTERS, more.REPRS, more.TESTS, more.LAYOUT):
         for line in blocks(part):
             yield "{{ " + line + " }}", "LIMIT" if line in TOO_BIG else None
     for line in blocks(whole.TEMPLATES):

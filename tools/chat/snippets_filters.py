@@ -453,3 +453,50 @@ d.zz is defined and d.zz.y
 users[0] is mapping
 "x" is eq "x" if t else 2
 """
+
+LAYOUT = r"""
+long|wordwrap
+long|wordwrap(10)
+lines|wordwrap(4)
+u|wordwrap(3)
+"look, goof-ball -- use the -b option--or not! e-mail a-b ab-cd-ef x--y 1-2 --"|wordwrap(1)
+"look, goof-ball -- use the -b option--or not! e-mail ab-cd-ef"|wordwrap(7)
+"look, goof-ball -- use the -b option--or not! e-mail ab-cd-ef"|wordwrap(7, false)
+"look, goof-ball -- use the -b option--or not! ab-cd-ef"|wordwrap(5, true, "|", false)
+"abc-defghij -------- a----b"|wordwrap(3)
+"a  b\u00a0\u00a0c \u2003 d"|wordwrap(2)
+empty|wordwrap(5) ~ "|"
+s|wordwrap(0)
+empty|wordwrap(0)
+s|wordwrap("a")
+s|wordwrap(5, wrapstring=1)
+n|wordwrap
+missing|wordwrap
+"a b"|safe|wordwrap(1)
+l|pprint
+de|pprint ~ le|pprint ~ ()|pprint ~ (1,)|pprint
+s|pprint
+missing|pprint
+users|pprint
+[users, {2: s, "b": l, none: 1, (1, 2): d, true: users}]|pprint
+(users, (users, ), [long])|pprint
+long|pprint
+(long ~ long)|pprint
+[long ~ lines ~ long]|pprint
+{"a": long ~ u ~ long, "k": [(long ~ long,)]}|pprint
+["x" * 90, ("x" * 90)|e, "x y" * 40, {"x" * 70: users}]|pprint
+("x" * 90)|pprint
+("x" * 40 ~ "\n" ~ "'" * 50)|pprint
+users|groupby("age")|pprint
+d.items()|pprint
+range(3)|pprint
+html|striptags
+"<p>One &amp; <!-- <c> --> two</p>\n three"|striptags
+"a < b > c <!-- d"|striptags
+"<a <b> c> <"|striptags
+"&lt;b&gt; &quot;&apos;&nbsp;|&#65;&#x41;&#X4e2d;&#0;&#128;&#x9f;&#13;|&#9;&#11;&#127;&#xD800;&#x110000;&#99999999999999999999;&#xfdd0;&#x1fffe;|"|striptags
+"& &; &T &# &#x &#; &1a; &#65 &#x41g AT&T"|striptags
+["<b>"|safe|striptags, "&amp;lt;"|striptags]
+none|striptags ~ l|striptags
+ws|striptags ~ "|"
+"""

@@ -267,6 +267,59 @@ a {% if t -%}   b   {%- endif %} c
 {% for x in l %}{% if not loop.last %}{{ x }}, {% else %}{{ x }}.{% endif %}{% endfor %}
 {% for x in l %}{% for y in l %}{{ loop.index }}{% endfor %}{{ loop.index }};{% endfor %}
 {% for x in l %}{% set outer = loop %}{% for y in [1] %}{{ outer.index }}{% endfor %}{% endfor %}
+{{ (2)[1:9] }}{{ [1.5[:1], (2)[1:9]|length] }}{{ "abc"["a":] }}{{ {1: 2}[1:2] }}{{ 1 if (2)[1:] else 3 }}
+{{ n[1:9] }}
+{{ d[1:2] }}
+{{ s["a":] }}
+{{ "abc"[::0] }}
+{{ n ~ (2)[1:] }}
+{{ (2)[1:].x }}
+{% set v = (2)[1:9] %}{{ v is defined }}
+{% set v = (2)[1:9]|length %}{{ v }}
+{% set v = [(2)[1:9], (2)[1:9]|length] %}{{ v }}
+{% for x in (2)[1:9] %}a{% endfor %}
+{% if not (2)[1:9] %}a{% else %}b{% endif %}
+{{ ((1 if 1 else n)[9:1])|length }}{{ ((0 and n)[9:1])|length }}{{ (1 < 1 < n)[9:1]|list }}
+{% set v = ((n and 1)[9:1])|length %}{{ v }}
+{% set v = ((2)[9:1] if no)|length %}{{ v }}
+{% set v = ["a"[1:], (2)[9:1]|map("upper")|list] %}{{ v }}
+{% set v = 5|items %}{% set v = 5|slice(2) %}{% set v = l|slice(0) %}{% set v = 5|batch(2) %}{{ (5|items)[0] }}{{ (5|batch(2)).foo }}
+{{ 5|items|list }}
+{{ missing|items|list }}{{ d|items|list }}
+{{ l|slice("a")|list }}
+{{ l|batch("a")|list }}{{ l|batch(0)|list }}{{ l|batch(-1, 7)|list }}{{ l|batch(2.0, "x")|list }}
+{{ l|batch("a", 7)|list }}
+{{ (l|map).x }}{{ (l|map("nope")).x }}{{ (l|select(5)).x }}{{ (l|selectattr).x }}{{ le|map|list }}{{ le|selectattr|list }}
+{{ l|map|list }}
+{{ l|selectattr|list }}
+{% for v in ls %}{{ v }}{% set a, b = loop|first %}{{ a }}{{ b.index }};{% endfor %}
+{% for v in ls %}{{ loop|list|length }}{{ loop.index }}{{ v }}{% else %}x{% endfor %}
+{% for v in ls %}{{ loop|length }}{% for w in loop %}{{ w[0] }}{{ loop.index }}{% endfor %}{% endfor %}
+{% for v in ls %}{{ loop|last }}{% endfor %}
+{% for v in ls %}{{ ("c", loop) in loop }}{{ loop.index }}{% endfor %}
+{% filter length %}x{% endfilter %}
+{% filter list|first %}{% endfilter %}
+{% filter default("a")|e %}<{% endfilter %}{% set v|length %}abc{% endset %}{{ v }}
+{% call dict() %}x{% endcall %}
+{% call namespace() %}x{% endcall %}
+{{ [none, none]|sort }}{{ [{}, {}]|sort }}{{ [missing, missing]|sort }}
+{{ [none, 1]|sort }}
+{{ [none, none]|min }}
+{{ {1: none, 2: none}|dictsort(by="value") }}
+{{ [1] is filter }}
+{{ ([],) is test }}
+{{ (1,) is test }}{{ none is filter }}
+{{ n.__len__ is defined }}{{ s.__len__ is defined }}{{ missing.__len__ is defined }}{{ namespace().__len__ is defined }}{{ (l|map("int")).gi_frame is defined }}
+{{ n.__len__() }}
+{{ s.__len__() }}
+{{ missing.__foo__ }}
+{{ (l|map("int")).gi_frame.x }}
+{% for v in l %}{{ loop._length is defined }}{{ loop._len is defined }}{% endfor %}
+{{ "<b>"|e|truncate(5, true, "<", 0) }}{{ [("<"|e).ljust(3), ("<"|e).rjust(3, "*"), ("<"|e).center(5), ("<"|e).zfill(3), ("<\t"|e).expandtabs(2)] }}
+{{ ("<"|e).ljust(9, "&") }}
+{{ [("<"|e).join(["<", 1, none, ">"|e, [2], missing]), ("<a>"|safe).replace("a", "<"), "ab"|safe|last, "ab"|safe|first] }}
+{{ "" is sameas "" }}{{ s[0] is sameas "H" }}{{ s[0:2] is sameas "He" }}{{ ""|e is sameas "" }}
+{{ raise_exception("a\0b") }}
 """
 
 # Those of several lines, and those with other newlines.
@@ -297,9 +350,8 @@ UNSUPPORTED = r"""
 {{ lipsum() }}
 {{ s.encode() }}
 {{ (-8) ** 0.5 }}
-{{ l|pprint }}
-{{ long|wordwrap(10) }}
-{{ html|striptags }}
+{{ "a &eacute; b"|striptags }}
+{{ n|map }}
 {{ s|urlize }}
 {{ "%a" % s }}
 {{ s.maketrans("a", "b") }}
