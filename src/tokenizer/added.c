@@ -10,13 +10,13 @@
 
 /* ---- the list ---- */
 
-/* Index of the first item whose id is not below `id`. */
+/* Index in by_id of the first whose id is not below `id`. */
 static size_t lower_bound(const plim_added *added, uint32_t id)
 {
     size_t low = 0, high = added->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (added->items[middle].id < id)
+        if (added->by_id[middle].id < id)
             low = middle + 1;
         else
             high = middle;
@@ -27,7 +27,13 @@ static size_t lower_bound(const plim_added *added, uint32_t id)
 const plim_added_token *plim_added_by_id(const plim_added *added, uint32_t id)
 {
     size_t at = lower_bound(added, id);
-    return at < added->count && added->items[at].id == id ? &added->items[at] : NULL;
+    return at < added->count && added->by_id[at].id == id ? &added->items[added->by_id[at].item]
+                                                          : NULL;
+}
+
+uint32_t plim_added_end(const plim_added *added)
+{
+    return added->count ? added->by_id[added->count - 1].id + 1 : 0;
 }
 
 static bool same_token(const plim_added_token *a, const plim_added_token *b)
@@ -41,13 +47,8 @@ static bool same_token(const plim_added_token *a, const plim_added_token *b)
  */
 static uint32_t next_free(const plim_tok *tok)
 {
-    uint32_t size = tok->vocab.count;
-    if (tok->added.count) {
-        uint32_t last = tok->added.items[tok->added.count - 1].id;
-        if (last >= size || size == 0)
-            return last + 1;
-    }
-    return size;
+    uint32_t size = tok->vocab.count, end = plim_added_end(&tok->added);
+    return end > size || (size == 0 && end) ? end : size;
 }
 
 void plim_added_begin(plim_tok *tok)
@@ -74,28 +75,28 @@ plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_er
     if (copy.id > PLIM_TOK_MAX_ID)
         return plim_fail(err, PLIM_E_LIMIT, "more than %u token ids", PLIM_TOK_MAX_ID);
     size_t at = lower_bound(added, copy.id);
-    bool replace = at < added->count && added->items[at].id == copy.id;
-    if (replace && same_token(&added->items[at], &copy))
+    bool replace = at < added->count && added->by_id[at].id == copy.id;
+    plim_added_token *old = replace ? &added->items[added->by_id[at].item] : NULL;
+    if (replace && same_token(old, &copy))
         return PLIM_OK;
     plim_status status = plim_vocab_add(&added->by_text, copy.text, copy.bytes, copy.id, err);
     if (status)
         return status;
-    copy.order = added->next_order++;
+    copy.skip = copy.special;
     if (replace) { /* once special, always skipped */
-        const plim_added_token *old = &added->items[at];
-        copy.order = old->order;
-        copy.skip =
-            old->skip && old->bytes == copy.bytes && memcmp(old->text, copy.text, copy.bytes) == 0;
-    } else {
-        if ((status = plim_grow(tok->alloc, &added->items, &added->cap, added->count + 1,
-                                sizeof *added->items, err)))
-            return status;
-        memmove(added->items + at + 1, added->items + at,
-                (added->count - at) * sizeof *added->items);
-        added->count++;
+        bool same_text = old->bytes == copy.bytes && !memcmp(old->text, copy.text, copy.bytes);
+        copy.skip = copy.skip || (old->skip && same_text);
+        *old = copy;
+        return PLIM_OK;
     }
-    copy.skip = copy.skip || copy.special;
-    added->items[at] = copy;
+    if ((status = plim_grow(tok->alloc, &added->items, &added->cap, added->count + 1,
+                            sizeof *added->items, err)) ||
+        (status = plim_grow(tok->alloc, &added->by_id, &added->by_id_cap, added->count + 1,
+                            sizeof *added->by_id, err)))
+        return status;
+    memmove(added->by_id + at + 1, added->by_id + at, (added->count - at) * sizeof *added->by_id);
+    added->by_id[at] = (plim_added_place){copy.id, (uint32_t)added->count};
+    added->items[added->count++] = copy;
     return PLIM_OK;
 }
 
@@ -115,10 +116,11 @@ static plim_status new_node(plim_trie *trie, const plim_alloc *alloc, unsigned c
     return PLIM_OK;
 }
 
-/* Of two tokens with one form the one that was added first, special ones last. */
+/* Of two tokens with one normalized form the one that was added first counts, special ones last.
+ * (Hugging Face takes either, as its hash map has it.) */
 static bool comes_first(const plim_added_token *a, const plim_added_token *b)
 {
-    return a->special != b->special ? b->special : a->order < b->order;
+    return a->special != b->special ? b->special : a < b;
 }
 
 static plim_status trie_add(plim_trie *trie, const plim_alloc *alloc, const plim_added_token *items,
@@ -161,8 +163,9 @@ static bool trie_match(const plim_run *run, const plim_trie *trie, const plim_te
     while (node) {
         at++;
         uint32_t here = trie->nodes[node].token;
-        if (here != PLIM_TOK_NONE && !(run->literal_count && run->tok->added.items[here].skip &&
-                                       plim_run_is_literal(run, text, start, at))) {
+        if (here != PLIM_TOK_NONE &&
+            !(run->literal_count && plim_added_is_special(&run->tok->added.items[here]) &&
+              plim_run_is_literal(run, text, start, at))) {
             found = true;
             *end = at;
             *token = here;
@@ -211,7 +214,8 @@ static void settle_skip(plim_added *added)
 static void mark_entries(plim_tok *tok)
 {
     for (size_t i = 0; i < tok->added.count; i++)
-        if (tok->added.items[i].id < tok->vocab.size)
+        if (tok->added.items[i].id < tok->vocab.size &&
+            tok->vocab.entries[tok->added.items[i].id].tag) /* else a hole: nothing to miss */
             tok->vocab.entries[tok->added.items[i].id].tag |= PLIM_VOCAB_ADDED;
 }
 
@@ -251,6 +255,7 @@ void plim_added_free(plim_added *added, const plim_alloc *alloc)
 {
     plim_vocab_free(&added->by_text);
     plim_delete(alloc, added->items);
+    plim_delete(alloc, added->by_id);
     plim_delete(alloc, added->raw.nodes);
     plim_delete(alloc, added->normal.nodes);
     plim_regex_close(&added->word);
@@ -283,9 +288,10 @@ static uint32_t code_at(const char *text, size_t bytes, size_t at, size_t *lengt
     return code;
 }
 
-static size_t spaces_before(const char *text, size_t bytes, size_t at)
+/* The begin of the spaces before text[at], not below `taken`. */
+static size_t spaces_before(const char *text, size_t bytes, size_t at, size_t taken)
 {
-    while (at) {
+    while (at > taken) {
         size_t start = previous_start(text, at), length;
         if (!is_space(code_at(text, bytes, start, &length)))
             break;
@@ -345,6 +351,7 @@ plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_t
                               size_t from, size_t taken, plim_added_match *match, plim_error *err)
 {
     const plim_added *added = &run->tok->added;
+    size_t spaces_end = match->spaces_end;
     match->token = NULL;
     if (trie->empty)
         return PLIM_OK;
@@ -365,13 +372,16 @@ plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_t
             at = end;
             continue;
         }
-        *match = (plim_added_match){token, at, end, end};
-        if (token->lstrip) {
-            size_t begin = spaces_before(text->data, text->bytes, at);
-            match->begin = begin > taken ? begin : taken;
+        *match = (plim_added_match){token, at, end, end, 0};
+        if (token->lstrip)
+            match->begin = at > taken ? spaces_before(text->data, text->bytes, at, taken) : taken;
+        if (token->rstrip) {
+            /* within a run that was looked at before, it ends where it did */
+            if (end >= spaces_end)
+                spaces_end = spaces_after(text->data, text->bytes, end);
+            match->end = spaces_end;
         }
-        if (token->rstrip)
-            match->end = spaces_after(text->data, text->bytes, end);
+        match->spaces_end = spaces_end;
         return PLIM_OK;
     }
     return PLIM_OK;

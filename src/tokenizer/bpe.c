@@ -268,7 +268,12 @@ static plim_status add_character(reader *r, const char *text, size_t bytes, unsi
         return PLIM_OK;
     }
     if (tok->bpe.byte_fallback) {
-        plim_status status = spell_symbol(run, text, bytes, around, &spelled, &spelled_bytes, err);
+        char two[2]; /* in the alphabet, where the file's pieces are spelled in it */
+        const char *whole = tok->byte_pieces ? two : text;
+        size_t whole_bytes =
+            tok->byte_pieces ? plim_alphabet_encode((unsigned char)*text, two) : bytes;
+        plim_status status =
+            spell_symbol(run, whole, whole_bytes, around, &spelled, &spelled_bytes, err);
         if (status)
             return status;
         if (add_byte_tokens(r, spelled, spelled_bytes))
@@ -303,10 +308,10 @@ static plim_status read_symbols(reader *r, const char *text, size_t bytes, plim_
     return status;
 }
 
-/* A symbol per byte, and those of prefix and suffix where they fall back to bytes. */
+/* A symbol per byte, and those of spelling, prefix and suffix where they fall back to bytes. */
 static size_t most_symbols(const plim_bpe *bpe, size_t bytes)
 {
-    return bpe->byte_fallback ? bytes * (1 + bpe->prefix_bytes) + bpe->suffix_bytes : bytes;
+    return bpe->byte_fallback ? bytes * (2 + bpe->prefix_bytes) + bpe->suffix_bytes : bytes;
 }
 
 /* ignore_merges: the id of a piece that is a token as it stands. */

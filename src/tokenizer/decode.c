@@ -36,10 +36,8 @@ size_t plim_tok_token(const plim_tok *tok, int32_t id, char *out, size_t cap)
 
 uint32_t plim_tok_size(const plim_tok *tok)
 {
-    uint32_t size = tok->vocab.size;
-    if (tok->added.count && tok->added.items[tok->added.count - 1].id >= size)
-        size = tok->added.items[tok->added.count - 1].id + 1;
-    return size;
+    uint32_t size = tok->vocab.size, end = plim_added_end(&tok->added);
+    return end > size ? end : size;
 }
 
 bool plim_tok_is_special(const plim_tok *tok, int32_t id)

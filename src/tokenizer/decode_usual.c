@@ -22,6 +22,11 @@ bool plim_chain_is_usual(const plim_chain *chain)
     return chain && chain->usual.on;
 }
 
+bool plim_chain_decodes_bytes(const plim_chain *chain)
+{
+    return plim_chain_is_usual(chain) && chain->usual.bytes;
+}
+
 /* Room for `bytes` more, and an entry behind them. */
 static plim_status reserve(gathering *g, size_t bytes, plim_error *err)
 {

@@ -130,7 +130,10 @@ bool plim_run_is_literal(const plim_run *run, const plim_text *text, size_t begi
 
 bool plim_run_forbids(const plim_run *run, uint32_t id)
 {
-    return run->no_special && id != run->tok->unk_id && plim_tok_is_special(run->tok, (int32_t)id);
+    if (!run->no_special)
+        return false;
+    const plim_added_token *token = plim_added_by_id(&run->tok->added, id);
+    return token && plim_added_is_special(token);
 }
 
 /* ---- pieces ---- */
@@ -149,13 +152,17 @@ static unsigned spelled_bytes(char byte)
     return plim_alphabet_encode((unsigned char)byte, two);
 }
 
-/* The byte of a piece that stands at `at` of its spelling in the alphabet. */
-static size_t spelled_index(const plim_text *piece, size_t at)
+/* A place in a piece, and where it is spelled in the alphabet. */
+typedef struct place {
+    size_t byte, spelled;
+} place;
+
+/* The byte of which text[at] of the spelling is a part; places are asked for in ascending order. */
+static size_t spelled_index(place *p, const plim_text *piece, size_t at)
 {
-    size_t i = 0;
-    for (; i < piece->bytes && at >= spelled_bytes(piece->data[i]); i++)
-        at -= spelled_bytes(piece->data[i]);
-    return i;
+    while (p->byte < piece->bytes && at >= p->spelled + spelled_bytes(piece->data[p->byte]))
+        p->spelled += spelled_bytes(piece->data[p->byte++]);
+    return p->byte;
 }
 
 /* Bytes that have no token were dropped.  HF adds up what tokens stand for, in the alphabet, so
@@ -163,13 +170,15 @@ static size_t spelled_index(const plim_text *piece, size_t at)
 static void settle_dropped(plim_run *run, const plim_text *piece, size_t from)
 {
     size_t at = 0;
+    place p = {0, 0};
     for (size_t i = from; i < run->count; i++) {
         size_t bytes, end = at;
         const char *text = plim_vocab_text(&run->tok->vocab, (uint32_t)run->ids[i], &bytes);
         for (size_t k = 0; text && k < bytes; k++)
             end += spelled_bytes(text[k]);
-        size_t last = spelled_index(piece, end > at ? end - 1 : at);
-        run->spans[i] = source_of(piece, spelled_index(piece, at), last + 1);
+        size_t first = spelled_index(&p, piece, at);
+        size_t last = spelled_index(&p, piece, end > at ? end - 1 : at);
+        run->spans[i] = source_of(piece, first, last + 1);
         at = end;
     }
 }
@@ -246,8 +255,8 @@ static plim_status cut_added(plim_run *run, const plim_text *text, bool normaliz
     const plim_added *added = &run->tok->added;
     const plim_trie *trie = normalized ? &added->normal : &added->raw;
     size_t taken = 0, from = 0;
+    plim_added_match match = {.spaces_end = 0};
     for (;;) {
-        plim_added_match match;
         plim_status status = plim_added_search(run, trie, text, from, taken, &match, err);
         if (status)
             return status;
@@ -262,7 +271,9 @@ static plim_status cut_added(plim_run *run, const plim_text *text, bool normaliz
         /* spaces that were all the token before's leave nothing of it */
         if (match.begin < match.end && (status = push_added(run, text, &match, err)))
             return status;
-        taken = match.end;
+        /* (HF goes back where a match lies in the spaces of the one before, and gives up where
+         * nothing of it is left.) */
+        taken = match.begin <= match.end ? match.end : taken;
         from = match.resume;
     }
 }

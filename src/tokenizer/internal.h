@@ -18,7 +18,8 @@
 
 #define PLIM_TOK_MAX_STEPS         16   /* of the pre-tokenizer, sequences flattened */
 #define PLIM_TOK_MAX_TEMPLATE      4096 /* ids and sequences of the post-processor */
-#define PLIM_TOK_MAX_ADDED_BYTES   4096
+#define PLIM_TOK_MAX_ADDED_BYTES   512  /* a text of its first byte costs as many steps a byte */
+#define PLIM_TOK_MAX_WORD          4096 /* characters of a WordPiece word: its time is their square */
 #define PLIM_TOK_MAX_PATTERN_BYTES 65536
 #define PLIM_TOK_STRING_BYTES      ((size_t)4 << 20) /* longest string of a tokenizer file */
 #define PLIM_TOK_FILE_BYTES        ((uint64_t)1 << 30)
@@ -43,14 +44,13 @@ plim_status plim_regex_open_raw(plim_regex **out, const plim_alloc *alloc, const
                                 size_t bytes, uint32_t options, plim_where where, plim_error *err);
 void plim_regex_close(plim_regex **regex);
 
-/* What a thread needs to match. */
 /* PCRE2's memory, from our allocator. */
 typedef struct plim_regex_memory {
     const plim_alloc *alloc;
     plim_status refused; /* why the last refusal was one: NOMEM, BUDGET */
 } plim_regex_memory;
 
-/* Not to be moved while open. */
+/* What a caller needs to match.  Not to be moved while open. */
 typedef struct plim_matcher {
     plim_regex_memory memory;
     pcre2_general_context *general;
@@ -105,12 +105,16 @@ typedef struct plim_trie {
     bool empty;
 } plim_trie;
 
+typedef struct plim_added_place {
+    uint32_t id, item;
+} plim_added_place;
+
 typedef struct plim_added {
-    plim_added_token *items; /* by id, ascending */
-    size_t count, cap;
+    plim_added_token *items; /* in the order in which they were added */
+    plim_added_place *by_id; /* ascending */
+    size_t count, cap, by_id_cap;
     plim_vocab by_text; /* content -> id */
     uint32_t next_id;   /* of the batch that is being added */
-    uint32_t next_order;
     bool started;
     plim_trie raw, normal; /* of tokens looked for before and after normalisation */
     plim_regex *word;      /* \w, when a token has single_word */
@@ -178,6 +182,12 @@ struct plim_tok {
     bool needs_positions; /* a step asks where a part of a text came from: calls are tracked */
 };
 
+/* What text of users may not become; not the same as what skip_special leaves out. */
+static inline bool plim_added_is_special(const plim_added_token *token)
+{
+    return token->special || token->skip;
+}
+
 /* A batch of tokens begins: new ones get ids from here on, as in one call of add_tokens. */
 void plim_added_begin(plim_tok *tok);
 /* Add a token as Hugging Face's add_tokens does: the id is the vocabulary's or the next free one.
@@ -188,6 +198,8 @@ plim_status plim_added_add(plim_tok *tok, const plim_added_token *token, plim_er
 plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err);
 void plim_added_free(plim_added *added, const plim_alloc *alloc);
 const plim_added_token *plim_added_by_id(const plim_added *added, uint32_t id);
+/* Past the largest id; 0 when there is none. */
+uint32_t plim_added_end(const plim_added *added);
 
 /* ---- bytes.c: the byte-level alphabet of GPT-2 ---- */
 
@@ -245,7 +257,7 @@ typedef struct plim_buffer {
 
 typedef struct plim_symbols {
     uint32_t *id, *next, *prev; /* id NONE: merged away */
-    uint32_t *bytes;            /* that a symbol stands for; tracked calls only */
+    uint32_t *bytes;            /* that a symbol stands for */
     size_t cap;
     uint64_t *heap; /* rank << 32 | position */
     size_t heap_count, heap_cap;
@@ -337,7 +349,8 @@ static inline plim_status plim_run_push(plim_run *run, uint32_t id, size_t bytes
 /* True where a byte of text[begin..end) is literal. */
 bool plim_run_is_literal(const plim_run *run, const plim_text *text, size_t begin, size_t end);
 
-/* True for a special token that may not come of this piece. */
+/* True for a special token, which may not come of this piece.  (What the vocabulary lacks still
+ * becomes its unknown token.) */
 bool plim_run_forbids(const plim_run *run, uint32_t id);
 
 /* normalize.c.  *out is `in` or a part of it where no byte changes, else lies in the run until the
@@ -419,6 +432,8 @@ bool plim_chain_is_byte_level(const plim_chain *chain);
 
 /* One of most SentencePiece models: strings may be SPACED.  false for NULL. */
 bool plim_chain_is_usual(const plim_chain *chain);
+/* ... with a ByteFallback. */
+bool plim_chain_decodes_bytes(const plim_chain *chain);
 /* plim_tok_decode by such a one, from a vocabulary that is. */
 plim_status plim_chain_decode_usual(const plim_tok *tok, const plim_alloc *alloc,
                                     const int32_t *ids, size_t n, bool skip_special, char **text,
@@ -452,6 +467,7 @@ typedef struct plim_added_match {
     const plim_added_token *token; /* NULL: none */
     size_t begin, end;             /* with the spaces */
     size_t resume;                 /* where the search goes on */
+    size_t spaces_end;             /* of the run of spaces that was looked at last */
 } plim_added_match;
 plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_text *text,
                               size_t from, size_t taken, plim_added_match *match, plim_error *err);

@@ -26,7 +26,7 @@ static plim_status read_type(plim_loader *loader, plim_json_event event, plim_er
             return PLIM_OK;
         }
     return plim_json_fail(loader->json, err, PLIM_E_UNSUP,
-                          "model type \"%.64s\" is not supported (yet), only BPE, Unigram, "
+                          "model type \"%.64s\" is not known, only BPE, Unigram, "
                           "WordPiece and WordLevel",
                           plim_json_text(loader->json, &bytes));
 }
@@ -56,7 +56,7 @@ static plim_status read_dropout(plim_loader *loader, plim_json_event event, plim
 }
 
 static plim_status read_number(plim_loader *loader, const char *what, plim_json_event event,
-                               uint64_t *out, bool *have, plim_error *err)
+                               uint64_t max, uint64_t *out, bool *have, plim_error *err)
 {
     if (event != PLIM_JSON_NUMBER)
         return plim_json_fail(loader->json, err, PLIM_E_FORMAT,
@@ -64,7 +64,7 @@ static plim_status read_number(plim_loader *loader, const char *what, plim_json_
                               "%s",
                               what, plim_json_event_name(event));
     *have = true;
-    return plim_json_u64(loader->json, what, UINT64_MAX, out, err);
+    return plim_json_u64(loader->json, what, max, out, err);
 }
 
 static plim_status read_table(plim_loader *loader, const char *key, plim_json_event event,
@@ -112,10 +112,11 @@ static plim_status read_member(plim_loader *loader, const char *key, plim_json_e
         return read_affix(loader, "model.end_of_word_suffix", event, &tok->bpe.suffix,
                           &tok->bpe.suffix_bytes, err);
     if (!strcmp(key, "max_input_chars_per_word"))
-        return read_number(loader, key, event, &tok->wordpiece.max_characters,
+        return read_number(loader, key, event, PLIM_TOK_MAX_WORD, &tok->wordpiece.max_characters,
                            &loader->have_max_characters, err);
     if (!strcmp(key, "unk_id") && event != PLIM_JSON_NULL)
-        return read_number(loader, key, event, &loader->unk_id, &loader->have_unk_id, err);
+        return read_number(loader, key, event, UINT64_MAX, &loader->unk_id, &loader->have_unk_id,
+                           err);
     if (!strcmp(key, "dropout"))
         return read_dropout(loader, event, err);
     bool *field = !strcmp(key, "fuse_unk")        ? &tok->bpe.fuse_unk

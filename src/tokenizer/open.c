@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Opening a folder's tokenizer, and giving it back. */
+#include <string.h>
+
 #include "base/text.h"
 #include "tokenizer/load.h"
 
@@ -29,13 +31,15 @@ static plim_vocab_index looked_up(const plim_tok *tok)
 }
 
 /* The form in which decoding can copy strings. */
-static plim_vocab_form copied_form(const plim_tok *tok)
+static plim_vocab_form copied_form(plim_tok *tok)
 {
     if (tok->byte_pieces)
         return PLIM_VOCAB_BYTES;
+    if (!plim_chain_decodes_bytes(tok->decoder)) /* tokens of bytes are text like others */
+        memset(tok->vocab.byte_id, 0xFF, sizeof tok->vocab.byte_id);
     bool spaced = tok->model == PLIM_MODEL_BPE && looked_up(tok) == PLIM_INDEX_CHARACTERS &&
                   !tok->vocab.duplicate_ids && plim_chain_is_usual(tok->decoder) &&
-                  plim_vocab_can_be_spaced(&tok->vocab);
+                  plim_vocab_can_be_spaced(&tok->vocab, plim_chain_decodes_bytes(tok->decoder));
     return spaced ? PLIM_VOCAB_SPACED : PLIM_VOCAB_SPELLED;
 }
 

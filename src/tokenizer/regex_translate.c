@@ -137,6 +137,18 @@ static bool folds_with(uint32_t before, uint32_t code)
     return (a == 's' && (b == 's' || b == 't')) || (a == 'f' && (b == 'f' || b == 'i' || b == 'l'));
 }
 
+/* Does a range hold a character that folds into several? */
+static bool folds_into_several(uint32_t first, uint32_t last)
+{
+    static const uint32_t ranges[][2] = {
+        {0xDF, 0xDF},   {0x130, 0x130}, {0x149, 0x149},   {0x1F0, 0x1F0},   {0x390, 0x390},
+        {0x3B0, 0x3B0}, {0x587, 0x587}, {0x1E96, 0x1E9E}, {0x1F50, 0x1FFC}, {0xFB00, 0xFB17}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (first <= ranges[i][1] && last >= ranges[i][0])
+            return true;
+    return false;
+}
+
 static plim_status put_literal(translator *t, uint32_t code)
 {
     if (t->ignore_case[t->depth] && folds_with(t->literal, code))
@@ -185,6 +197,14 @@ static plim_status set_escape(translator *t, uint32_t *code)
     return status;
 }
 
+static plim_status put_range(translator *t, uint32_t first, uint32_t last)
+{
+    if (t->ignore_case[t->depth] && folds_into_several(first, last))
+        return plim_translator_unsupported(
+            t, "a character that folds into several, in a set inside (?i),");
+    return plim_pattern_put_range(&t->out, first, last);
+}
+
 /* One item of a set: a class, a code point or a range. */
 static plim_status set_item(translator *t)
 {
@@ -197,7 +217,7 @@ static plim_status set_item(translator *t)
     if (status || first == PLIM_NO_CODE)
         return status;
     if (t->end - t->at < 2 || t->at[0] != '-' || t->at[1] == ']')
-        return plim_pattern_put_range(&t->out, first, first);
+        return put_range(t, first, first);
     t->at++;
     if (*t->at == '[')
         return plim_translator_unsupported(t, "a set as the end of a range");
@@ -211,7 +231,7 @@ static plim_status set_item(translator *t)
             return plim_translator_unsupported(t, "a class as the end of a range");
     }
     return last < first ? plim_translator_malformed(t, "an empty range")
-                        : plim_pattern_put_range(&t->out, first, last);
+                        : put_range(t, first, last);
 }
 
 static plim_status read_set(translator *t)

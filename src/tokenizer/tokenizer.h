@@ -38,7 +38,8 @@ typedef struct plim_tok_request {
     bool offsets;     /* wanted: plim_tok_encoding.spans */
     /* Ranges of the text, ascending and disjoint, that came from somebody who may not write special
      * tokens: no byte in them becomes a part of one (an unknown token for what the vocabulary lacks
-     * excepted).  Everything else about them is encoded as if they were not marked. */
+     * excepted, and the spaces that a token with lstrip or rstrip takes).  Everything else about
+     * them is encoded as if they were not marked. */
     const plim_tok_span *literal;
     size_t literal_count;
 } plim_tok_request;

@@ -173,6 +173,14 @@ static plim_status push_window(viterbi *v, size_t end, plim_error *err)
     return PLIM_OK;
 }
 
+/* Does a way to `end` beat what is known? */
+static inline bool is_better(const viterbi *v, size_t end, double score)
+{
+    const plim_lattice *l = v->lattice;
+    return end > v->reach || l->step[end - v->window] == STEP_FREE ||
+           score > l->score[end & l->ring];
+}
+
 /* A way to `end` that ends with `step`. */
 static inline plim_status relax(viterbi *v, size_t end, uint32_t step, double score,
                                 plim_error *err)
@@ -189,7 +197,7 @@ static inline plim_status relax(viterbi *v, size_t end, uint32_t step, double sc
         for (size_t at = v->reach + 1; at < end; at++)
             l->step[at - v->window] = STEP_FREE;
         v->reach = end;
-    } else if (l->step[end - v->window] != STEP_FREE && !(score > l->score[end & l->ring])) {
+    } else if (!is_better(v, end, score)) {
         return PLIM_OK;
     }
     l->step[end - v->window] = step;
@@ -224,11 +232,12 @@ static plim_status step_on(viterbi *v, size_t at, size_t character, plim_error *
     }
     if (status || single)
         return status;
-    if (v->run->tok->unk_id == PLIM_TOK_NONE)
+    double score = model->lowest - unknown_penalty + here;
+    if (v->run->tok->unk_id == PLIM_TOK_NONE && is_better(v, at + character, score))
         return plim_fail(err, PLIM_E_FORMAT,
                          "the tokenizer has no piece for \"%.*s\", and no unknown token",
                          (int)character, v->text + at);
-    return relax(v, at + character, STEP_UNKNOWN, model->lowest - unknown_penalty + here, err);
+    return relax(v, at + character, STEP_UNKNOWN, score, err);
 }
 
 /* The ring holds every place that a piece from the current one can reach. */

@@ -92,7 +92,7 @@ static plim_status store(plim_vocab *vocab, plim_vocab_entry *entry, const plim_
         memcpy(entry, &q->key, sizeof *entry);
         return PLIM_OK;
     }
-    if (bytes > PLIM_TOK_STRING_BYTES || vocab->text_used + bytes >= UINT32_MAX)
+    if (vocab->text_used + bytes >= UINT32_MAX)
         return plim_fail(err, PLIM_E_LIMIT, "the vocabulary is larger than 4 GiB of text");
     plim_status status = plim_grow_steps(vocab->alloc, &vocab->text, &vocab->text_cap,
                                          vocab->text_used + bytes, 1, TEXT_STEP, err);

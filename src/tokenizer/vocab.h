@@ -138,7 +138,7 @@ typedef struct plim_vocab_query {
 void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, size_t count);
 /* NONE when it is not there, or when the index was dropped by plim_vocab_finish. */
 uint32_t plim_vocab_find(const plim_vocab *vocab, const char *text, size_t bytes);
-/* The string of an id, not NUL-terminated (bytes, see `raw`); NULL when it has none. */
+/* The string of an id, not NUL-terminated, in the vocabulary's form; NULL when it has none. */
 const char *plim_vocab_text(const plim_vocab *vocab, uint32_t id, size_t *bytes);
 /* The string is bytes and not spelled in the alphabet. */
 static inline bool plim_vocab_is_raw(const plim_vocab *vocab, uint32_t id)
@@ -161,9 +161,9 @@ plim_status plim_vocab_finish(plim_vocab *vocab, plim_vocab_form form, plim_voca
 void plim_vocab_make_bytes(plim_vocab *vocab);
 /* vocab->byte_id must be set. */
 void plim_vocab_make_spaced(plim_vocab *vocab);
-/* Can strings be SPACED and spelled again?  Not where one has a space, or a byte's token a spelling
- * of its own. */
-bool plim_vocab_can_be_spaced(const plim_vocab *vocab);
+/* Can strings be SPACED and spelled again?  Not where one has a space or, where tokens of bytes are
+ * decoded (`bytes`), such a one a spelling of its own. */
+bool plim_vocab_can_be_spaced(const plim_vocab *vocab, bool bytes);
 /* The string as the file spells it, whatever its form: its bytes, of which at most cap are written;
  * SIZE_MAX for none. */
 size_t plim_vocab_spell(const plim_vocab *vocab, uint32_t id, char *out, size_t cap);

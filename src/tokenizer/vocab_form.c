@@ -115,14 +115,14 @@ void plim_vocab_make_bytes(plim_vocab *vocab)
 
 static const char block[3] = "\xE2\x96\x81"; /* U+2581 */
 
-bool plim_vocab_can_be_spaced(const plim_vocab *vocab)
+bool plim_vocab_can_be_spaced(const plim_vocab *vocab, bool bytes_decoded)
 {
     for (uint32_t id = 0; id < vocab->size; id++) {
         size_t bytes;
         const char *text = plim_vocab_text(vocab, id, &bytes);
         if (!text || vocab->entries[id].tag & PLIM_VOCAB_ADDED)
             continue;
-        int byte = plim_byte_token(text, bytes);
+        int byte = bytes_decoded ? plim_byte_token(text, bytes) : -1;
         if (memchr(text, ' ', bytes) || (byte >= 0 && vocab->byte_id[byte] != id))
             return false;
     }
