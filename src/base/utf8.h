@@ -16,6 +16,13 @@
  * completed it. */
 size_t plim_utf8_decode(const char *s, size_t n, uint32_t *cp, size_t *bad, bool *incomplete);
 
+/* How many bytes the character that begins with `lead` has, in valid UTF-8. */
+static inline size_t plim_utf8_length(char lead)
+{
+    unsigned char c = (unsigned char)lead;
+    return c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+}
+
 /* Encode cp into out (room for 4); returns the length, 0 for what is no code point. */
 size_t plim_utf8_encode(uint32_t cp, char *out);
 

@@ -282,13 +282,6 @@ static plim_status add_character(reader *r, const char *text, size_t bytes, unsi
     return add_unknown(r, (uint32_t)bytes, err);
 }
 
-static size_t character_bytes(const char *text, size_t left)
-{
-    unsigned char c = (unsigned char)*text;
-    size_t bytes = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-    return bytes < left ? bytes : left;
-}
-
 /* A piece as symbols; id and bytes have room for as many as plim_bpe_most_symbols says. */
 static plim_status read_symbols(reader *r, const char *text, size_t bytes, plim_error *err)
 {
@@ -296,7 +289,7 @@ static plim_status read_symbols(reader *r, const char *text, size_t bytes, plim_
     plim_status status = PLIM_OK;
     for (size_t at = 0, length; !status && at < bytes; at += length) {
         unsigned char first = (unsigned char)text[at];
-        length = tok->byte_pieces ? 1 : character_bytes(text + at, bytes - at);
+        length = tok->byte_pieces ? 1 : plim_utf8_length(text[at]);
         unsigned around = (at ? 1u : 0) | (at + length == bytes ? 2u : 0);
         uint32_t id = length == 1 ? tok->bpe.symbol[around][first] : PLIM_TOK_NONE;
         if (id != PLIM_TOK_NONE && !r->unknown && !r->run->no_special)

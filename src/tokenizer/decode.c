@@ -137,19 +137,6 @@ static plim_status put_spelled(plim_tok_decoder *decoder, plim_sink *out, const 
 
 /* ---- byte level, whole ---- */
 
-/* Room for `bytes` behind *to, and an entry more. */
-static plim_status reserve(plim_sink *out, char **to, size_t bytes, plim_error *err)
-{
-    out->used = *to ? (size_t)(*to - out->data) : 0;
-    if (*to && out->cap - out->used >= bytes + sizeof(plim_vocab_entry))
-        return PLIM_OK;
-    plim_status status = plim_grow(out->alloc, &out->data, &out->cap,
-                                   out->used + bytes + sizeof(plim_vocab_entry), 1, err);
-    if (!status)
-        *to = out->data + out->used;
-    return status;
-}
-
 /* A token that does not lie in its entry, or is spelled in the alphabet. */
 static plim_status put_other(const plim_tok *tok, plim_sink *out, char **to, int32_t id,
                              bool skip_special, plim_error *err)
@@ -159,7 +146,7 @@ static plim_status put_other(const plim_tok *tok, plim_sink *out, char **to, int
     if (id < 0)
         return plim_fail(err, PLIM_E_USAGE, "token id %d is negative", (int)id);
     const char *text = token_text(tok, (uint32_t)id, skip_special, &bytes, &added);
-    plim_status status = text ? reserve(out, to, bytes, err) : PLIM_OK;
+    plim_status status = text ? plim_sink_reserve(out, to, bytes, err) : PLIM_OK;
     if (status || !text)
         return status;
     bool raw = !added && plim_vocab_is_raw(&tok->vocab, (uint32_t)id);
@@ -175,10 +162,10 @@ static plim_status gather(const plim_tok *tok, plim_sink *out, const int32_t *id
 {
     enum { BLOCK = 512, USUAL_BYTES = 5 }; /* of a token */
     char *to = NULL;
-    plim_status status = reserve(out, &to, USUAL_BYTES * n, err);
+    plim_status status = plim_sink_reserve(out, &to, USUAL_BYTES * n, err);
     for (size_t i = 0; !status && i < n;) {
         size_t block = n - i < BLOCK ? n - i : BLOCK;
-        if ((status = reserve(out, &to, sizeof(plim_vocab_entry) * block, err)))
+        if ((status = plim_sink_reserve(out, &to, sizeof(plim_vocab_entry) * block, err)))
             break;
         if (tok->vocab.form == PLIM_VOCAB_BYTES)
             i += block = plim_vocab_gather(&tok->vocab, ids + i, block, &to);

@@ -40,12 +40,6 @@ static const char *find(const char *text, size_t bytes, plim_link_text what)
     return what.bytes <= bytes ? memmem(text, bytes, what.data, what.bytes) : NULL;
 }
 
-static size_t character_bytes(const char *text)
-{
-    unsigned char first = (unsigned char)*text;
-    return first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-}
-
 /* Rust's str::replace: an empty `what` is found before each character and at the end. */
 static plim_status replace(plim_sink *out, const char *text, size_t bytes, plim_link_text what,
                            plim_link_text by, plim_error *err)
@@ -60,7 +54,7 @@ static plim_status replace(plim_sink *out, const char *text, size_t bytes, plim_
         if (found && !status)
             status = plim_sink_put(out, by.data, by.bytes, err);
         if (found && !status && !what.bytes) {
-            size_t length = character_bytes(text + at);
+            size_t length = plim_utf8_length(text[at]);
             status = plim_sink_put(out, text + at, length, err);
             at += length;
         }
@@ -207,7 +201,7 @@ static plim_status replace_matches(const plim_link *link, plim_matcher *matcher,
             begin == SIZE_MAX)
             break;
         bool empty = begin == stop;
-        from = empty ? begin + (begin < bytes ? character_bytes(text + begin) : 1) : stop;
+        from = empty ? begin + (begin < bytes ? plim_utf8_length(text[begin]) : 1) : stop;
         if (empty && begin == last)
             continue;
         last = stop;
@@ -320,7 +314,7 @@ static plim_status strip(const plim_link *link, plim_link_memory *m, const char 
 {
     plim_status status = PLIM_OK;
     for (size_t at = 0, length; !status && at < bytes; at += length) {
-        length = character_bytes(text + at);
+        length = plim_utf8_length(text[at]);
         bool same = length == link->find.bytes && !memcmp(text + at, link->find.data, length);
         if (same && !m->begun && m->stripped < link->start) {
             m->stripped++;

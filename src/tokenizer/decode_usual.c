@@ -27,20 +27,6 @@ bool plim_chain_decodes_bytes(const plim_chain *chain)
     return plim_chain_is_usual(chain) && chain->usual.bytes;
 }
 
-/* Room for `bytes` more, and an entry behind them. */
-static plim_status reserve(gathering *g, size_t bytes, plim_error *err)
-{
-    plim_sink *out = &g->out;
-    out->used = g->to ? (size_t)(g->to - out->data) : 0;
-    if (g->to && out->cap - out->used >= bytes + sizeof(plim_vocab_entry))
-        return PLIM_OK;
-    plim_status status = plim_grow(out->alloc, &out->data, &out->cap,
-                                   out->used + bytes + sizeof(plim_vocab_entry), 1, err);
-    if (!status)
-        g->to = out->data + out->used;
-    return status;
-}
-
 /* The byte of a byte token, -1 for any other. */
 static int byte_of(const gathering *g, int32_t id)
 {
@@ -84,7 +70,7 @@ static plim_status put_run(gathering *g, plim_error *err)
     while (end < g->n && g->ids[end] >= 0 &&
            (byte_of(g, g->ids[end]) >= 0 || is_nothing(g, g->ids[end])))
         end++;
-    plim_status status = reserve(g, 3 * (before + (end - g->at)), err);
+    plim_status status = plim_sink_reserve(&g->out, &g->to, 3 * (before + (end - g->at)), err);
     if (status)
         return status;
     char *run = g->to - before;
@@ -129,7 +115,7 @@ static plim_status put_other(gathering *g, bool first, plim_error *err)
     if (!text || (token && g->skip_special && token->skip))
         return PLIM_OK;
     bytes = token ? token->normal_bytes : bytes;
-    if ((status = reserve(g, bytes, err)))
+    if ((status = plim_sink_reserve(&g->out, &g->to, bytes, err)))
         return status;
     if (token) {
         g->to = put_text(text, bytes, first, g->to);
@@ -145,7 +131,7 @@ static plim_status put_first(gathering *g, plim_error *err)
 {
     while (g->at < g->n && g->ids[g->at] >= 0 && is_nothing(g, g->ids[g->at]))
         g->at++;
-    plim_status status = reserve(g, sizeof(plim_vocab_entry), err);
+    plim_status status = plim_sink_reserve(&g->out, &g->to, sizeof(plim_vocab_entry), err);
     if (status || g->at == g->n)
         return status;
     if (g->ids[g->at] < 0 || plim_added_by_id(&g->tok->added, (uint32_t)g->ids[g->at]))
@@ -165,12 +151,12 @@ static plim_status put_first(gathering *g, plim_error *err)
 static plim_status put_all(gathering *g, plim_error *err)
 {
     enum { BLOCK = 512, USUAL_BYTES = 4 }; /* of a token */
-    plim_status status = reserve(g, USUAL_BYTES * g->n, err);
+    plim_status status = plim_sink_reserve(&g->out, &g->to, USUAL_BYTES * g->n, err);
     if (!status && g->tok->decoder->usual.drops_first)
         status = put_first(g, err);
     while (!status && g->at < g->n) {
         size_t block = g->n - g->at < BLOCK ? g->n - g->at : BLOCK;
-        if ((status = reserve(g, sizeof(plim_vocab_entry) * block, err)))
+        if ((status = plim_sink_reserve(&g->out, &g->to, sizeof(plim_vocab_entry) * block, err)))
             break;
         g->at += plim_vocab_gather(&g->tok->vocab, g->ids + g->at, block, &g->to);
         if (g->at < g->n)

@@ -427,6 +427,21 @@ static inline plim_status plim_sink_put(plim_sink *out, const char *text, size_t
     return PLIM_OK;
 }
 
+/* Room for `bytes` behind *to (NULL: nothing was written), and for an entry of a vocabulary more.
+ */
+static inline plim_status plim_sink_reserve(plim_sink *out, char **to, size_t bytes,
+                                            plim_error *err)
+{
+    out->used = *to ? (size_t)(*to - out->data) : 0;
+    if (*to && out->cap - out->used >= bytes + sizeof(plim_vocab_entry))
+        return PLIM_OK;
+    plim_status status = plim_grow(out->alloc, &out->data, &out->cap,
+                                   out->used + bytes + sizeof(plim_vocab_entry), 1, err);
+    if (!status)
+        *to = out->data + out->used;
+    return status;
+}
+
 /* The chain is one ByteLevel and nothing else.  false for NULL. */
 bool plim_chain_is_byte_level(const plim_chain *chain);
 

@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "tokenizer/bpe.h"
+#include "tokenizer/chain.h"
 #include "tokenizer/load.h"
 
 /* text[bytes] to `to`: both have PLIM_JSON_SLACK bytes more, so most copies are of one size. */
@@ -111,12 +112,6 @@ static void ask_batch(plim_loader *loader)
 
 /* ---- which characters merges join ---- */
 
-/* <0x0A> and the like. */
-static bool is_byte_token(const char *text, size_t bytes)
-{
-    return bytes == 6 && text[0] == '<' && text[1] == '0' && text[2] == 'x' && text[5] == '>';
-}
-
 static uint32_t first_code(const char *text, size_t bytes)
 {
     uint32_t code = (unsigned char)*text;
@@ -171,8 +166,8 @@ static void note_pair(plim_loader *loader, const plim_vocab_query *left,
                       const plim_vocab_query *right)
 {
     plim_bpe *bpe = &loader->tok->bpe;
-    if (!left->bytes || !right->bytes || is_byte_token(left->text, left->bytes) ||
-        is_byte_token(right->text, right->bytes)) {
+    if (!left->bytes || !right->bytes || plim_byte_token(left->text, left->bytes) >= 0 ||
+        plim_byte_token(right->text, right->bytes) >= 0) {
         loader->pairs_spoiled = true;
         return;
     }

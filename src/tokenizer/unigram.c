@@ -6,6 +6,8 @@
  * before it is settled. */
 #include <assert.h>
 #include <float.h>
+
+#include "base/utf8.h"
 #include "tokenizer/unigram.h"
 
 /* How the best way to a place ends: the id of its last piece and, where they fit, its bytes. */
@@ -95,12 +97,6 @@ typedef struct viterbi {
     size_t unknown_begin, unknown_end; /* unknown text that was not pushed yet */
 } viterbi;
 
-static size_t character_bytes(const char *text)
-{
-    unsigned char first = (unsigned char)*text;
-    return first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-}
-
 static size_t step_bytes(const viterbi *v, uint32_t step)
 {
     size_t bytes = step >> BYTES_SHIFT;
@@ -155,7 +151,7 @@ static plim_status push_window(viterbi *v, size_t end, plim_error *err)
     for (size_t at = v->window, bytes; at < end; at += bytes) {
         uint32_t id = step[at] & PLIM_TOK_MAX_ID;
         bool unknown = step[at] == STEP_UNKNOWN || id == unk_id;
-        bytes = step[at] == STEP_UNKNOWN ? character_bytes(v->text + at) : step_bytes(v, step[at]);
+        bytes = step[at] == STEP_UNKNOWN ? plim_utf8_length(v->text[at]) : step_bytes(v, step[at]);
         plim_status status = PLIM_OK;
         if (unknown) {
             v->unknown_begin = v->unknown_begin == SIZE_MAX ? at : v->unknown_begin;
@@ -273,7 +269,7 @@ plim_status plim_unigram_piece(plim_run *run, const plim_text *piece, plim_error
     if (!status)
         v.lattice->score[0] = 0;
     for (size_t at = 0; !status && at < piece->bytes;) {
-        size_t character = character_bytes(piece->data + at);
+        size_t character = plim_utf8_length(piece->data[at]);
         status = step_on(&v, at, character, err);
         at += character;
         if (!status && v.reach == at)
