@@ -28,7 +28,7 @@ plim_status plim_find_folder(char *folder, size_t cap, const char *path, const c
         return status;
     if (is_file) {
         const char *slash = strrchr(path, '/');
-        size_t bytes = slash > path ? (size_t)(slash - path) : 1; /* "/", or "." */
+        size_t bytes = slash ? (size_t)(slash - path) + (slash == path) : 1; /* ".", or "/" */
         if (bytes + 1 > cap)
             return plim_fail(err, PLIM_E_LIMIT, "the path is too long");
         memcpy(folder, slash ? path : ".", bytes);

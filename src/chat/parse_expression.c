@@ -334,7 +334,8 @@ static plim_status parse_strings(plim_parser *p, plim_node **out)
 
 static plim_status parse_list(plim_parser *p, plim_node **out)
 {
-    uint32_t line = p->at++->line;
+    uint32_t line = p->at->line;
+    p->at++;
     plim_node_list list = {0};
     while (!plim_at_op(p, PLIM_OP_RBRACKET)) {
         plim_node *item;
@@ -351,7 +352,8 @@ static plim_status parse_list(plim_parser *p, plim_node **out)
 
 static plim_status parse_dict(plim_parser *p, plim_node **out)
 {
-    uint32_t line = p->at++->line;
+    uint32_t line = p->at->line;
+    p->at++;
     plim_node_list list = {0};
     while (!plim_at_op(p, PLIM_OP_RBRACE)) {
         plim_node *key, *value, *pair;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 const plim_dtype_row plim_dtypes[PLIM_DTYPE_COUNT] = {
-    /*                   name           torch_name         bits align float  integer group, its bytes */
+    /* name, torch_name, bits, align, float, integer, group and its bytes */
     [PLIM_BOOL] = {"BOOL", "bool", 8, 1, false, true, 0, 0},
     [PLIM_F4] = {"F4", "float4_e2m1fn_x2", 4, 1, true, false, 0, 0},
     [PLIM_F6_E2M3] = {"F6_E2M3", NULL, 6, 1, true, false, 0, 0},

@@ -323,7 +323,7 @@ static void settle_tail(plim_pretokenizer *p)
         p->tail--;
     }
     for (unsigned byte = 0; byte < 0x80; byte++)
-        if (p->tail_bytes[byte] && (byte < '0' || byte > '9'))
+        if ((byte < '0' || byte > '9') && p->tail_bytes[byte])
             p->tail_digits = false;
 }
 
