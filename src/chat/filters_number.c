@@ -144,15 +144,15 @@ FILTER(filter_filesizeformat)
         return plim_run_fail(run, PLIM_E_FORMAT, "filesizeformat takes a number");
     if (self.kind != PLIM_V_STR)
         bytes = plim_number(self);
-    if (!isfinite(bytes))
-        return plim_run_fail(run, PLIM_E_FORMAT, "filesizeformat takes a finite number");
+    if (isinf(bytes) && bytes < 0)
+        return plim_run_fail(run, PLIM_E_FORMAT, "cannot convert float infinity to integer");
     if (bytes == 1) {
         n = plim_format(text, sizeof text, "1 Byte");
     } else if (bytes < base) {
         n = plim_format(text, sizeof text, "%.0f Bytes", trunc(bytes) == 0 ? 0.0 : trunc(bytes));
     } else {
         int i = 0;
-        for (unit = base * base; i < 7 && bytes >= unit; i++)
+        for (unit = base * base; i < 7 && !(bytes < unit); i++)
             unit *= base;
         n = plim_format(text, sizeof text, "%.1f %s", base * bytes / unit, prefixes[i]);
     }
