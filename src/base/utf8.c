@@ -69,6 +69,18 @@ size_t plim_utf8_encode(uint32_t cp, char *out)
     return 4;
 }
 
+/* Are the next eight bytes four characters of two? */
+static inline bool are_pairs(const char *s)
+{
+    const uint64_t ones = 0x0001000100010001u;
+    uint64_t word;
+    memcpy(&word, s, sizeof word);
+    if ((word & 0xc0e0 * ones) != 0x80c0 * ones)
+        return false;
+    uint64_t leads = word & 0x1e * ones; /* 0 in one of them: an overlong form */
+    return !((leads - ones) & ~leads & 0x8000 * ones);
+}
+
 size_t plim_utf8_first_bad(const char *s, size_t n)
 {
     size_t i = 0;
@@ -87,6 +99,11 @@ size_t plim_utf8_first_bad(const char *s, size_t n)
             i++;
             continue;
         }
+        while (n - i >= sizeof word && are_pairs(s + i))
+            i += sizeof word;
+        if (i == n)
+            break;
+        lead = (unsigned char)s[i];
         if (lead >= 0xc2 && lead < 0xe0 && n - i >= 2 && ((unsigned char)s[i + 1] & 0xc0) == 0x80) {
             i += 2; /* most of what is not ASCII in a vocabulary */
             continue;

@@ -84,11 +84,12 @@ static plim_status run(plim_chain_state *s, bool final, plim_sink *out, plim_err
     plim_status status = PLIM_OK;
     for (size_t which = 0; which < s->count; which++) {
         size_t begin = 0;
+        const char *text = s->in.text.data ? s->in.text.data : ""; /* nothing may be gathered */
         clear(&s->out);
         for (size_t i = 0; !status && i < s->in.count; i++) {
             plim_fragment f = s->in.at[i];
-            status = plim_link_feed(&s->links[which], &s->memory[which], &s->matcher,
-                                    s->in.text.data + begin, f.end - begin, f.last, &s->out, err);
+            status = plim_link_feed(&s->links[which], &s->memory[which], &s->matcher, text + begin,
+                                    f.end - begin, f.last, &s->out, err);
             begin = f.end;
         }
         if (!status && final)

@@ -99,11 +99,13 @@ static void ask_batch(plim_loader *loader)
     for (size_t i = 0; i < b->count; i++, q += 3) {
         const char *text = b->text + b->at[i];
         size_t left = b->left[i], right = b->right[i];
-        q[0] = (plim_vocab_query){.text = text, .bytes = left, .id = PLIM_TOK_NONE};
-        q[1] = (plim_vocab_query){.text = text + left, .bytes = right, .id = PLIM_TOK_NONE};
-        q[2] = (plim_vocab_query){.text = text, .bytes = b->merged[i]};
-        if (b->merged[i] != left + right) /* spelled once more, see plim_load_merge */
-            q[2].text = text + left + right;
+        q[0].text = text;
+        q[0].bytes = left;
+        q[1].text = text + left;
+        q[1].bytes = right;
+        q[0].id = q[1].id = PLIM_TOK_NONE;
+        q[2].text = b->merged[i] == left + right ? text : text + left + right;
+        q[2].bytes = b->merged[i]; /* spelled once more, see plim_load_merge */
         loader->guess += i == 0 || !makes_same(b, i);
         q[2].id = loader->guess;
     }

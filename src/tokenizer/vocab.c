@@ -31,17 +31,21 @@ static uint64_t hash_long(const plim_vocab *vocab, const char *text, size_t byte
     return plim_fold(word ^ PLIM_HASH_K1, hash ^ PLIM_HASH_K2);
 }
 
+static inline uint64_t hash_of(const plim_vocab *vocab, const plim_vocab_query *q)
+{
+    return q->bytes > PLIM_VOCAB_INLINE
+               ? hash_long(vocab, q->text, q->bytes)
+               : plim_fold(q->key.word[0] ^ vocab->seed, q->key.word[1] ^ PLIM_HASH_K1);
+}
+
 /* A string with its key (that of a long one is not looked at) and hash. */
 static inline plim_vocab_query query_of(const plim_vocab *vocab, const char *text, size_t bytes,
                                         uint32_t guess)
 {
     plim_vocab_query q = {.text = text, .bytes = bytes, .id = guess};
-    if (bytes > PLIM_VOCAB_INLINE) {
-        q.hash = hash_long(vocab, text, bytes);
-        return q;
-    }
-    q.key = plim_vocab_short_key(text, bytes);
-    q.hash = plim_fold(q.key.word[0] ^ vocab->seed, q.key.word[1] ^ PLIM_HASH_K1);
+    if (bytes <= PLIM_VOCAB_INLINE)
+        q.key = plim_vocab_short_key(text, bytes);
+    q.hash = hash_of(vocab, &q);
     return q;
 }
 
@@ -262,8 +266,7 @@ plim_status plim_vocab_expect(plim_vocab *vocab, uint64_t count, plim_error *err
     return rebuild_index(vocab, (uint32_t)slots, SIZE_MAX, err);
 }
 
-/* Room in the index for one more string, and in the table for its id. */
-static plim_status make_room(plim_vocab *vocab, uint32_t id, plim_error *err)
+static plim_status grow(plim_vocab *vocab, uint32_t id, plim_error *err)
 {
     plim_status status;
     if ((uint64_t)(vocab->count + vocab->late_count) * 4 >= (uint64_t)vocab->slot_count * 3) {
@@ -279,6 +282,17 @@ static plim_status make_room(plim_vocab *vocab, uint32_t id, plim_error *err)
         return status;
     vocab->size = id + 1;
     return PLIM_OK;
+}
+
+/* Room in the index for one more string, and in the table for its id. */
+static inline plim_status make_room(plim_vocab *vocab, uint32_t id, plim_error *err)
+{
+    bool full = (uint64_t)(vocab->count + vocab->late_count) * 4 >= (uint64_t)vocab->slot_count * 3;
+    if (!full && id < vocab->entry_cap) {
+        vocab->size = id < vocab->size ? vocab->size : id + 1;
+        return PLIM_OK;
+    }
+    return grow(vocab, id, err);
 }
 
 plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, uint32_t id,
@@ -367,27 +381,24 @@ static inline bool guessed(const plim_vocab *vocab, const plim_vocab_query *q)
 
 void plim_vocab_find_many(const plim_vocab *vocab, plim_vocab_query *queries, size_t count)
 {
-    if (!vocab->slot_count) {
-        for (size_t i = 0; i < count; i++)
-            queries[i].id = PLIM_TOK_NONE;
-        return;
-    }
     for (size_t i = 0; i < count; i++) {
         plim_vocab_query *q = &queries[i];
-        *q = query_of(vocab, q->text, q->bytes, q->id);
-        if (guessed(vocab, q))
+        if (q->bytes <= PLIM_VOCAB_INLINE)
+            q->key = plim_vocab_short_key(q->text, q->bytes);
+        if (q->id != PLIM_TOK_NONE && guessed(vocab, q))
             continue;
         q->id = PLIM_TOK_NONE;
-        __builtin_prefetch(&vocab->slots[home_of(vocab, q->hash)]);
+        q->hash = hash_of(vocab, q);
+        if (vocab->slot_count)
+            __builtin_prefetch(&vocab->slots[home_of(vocab, q->hash)]);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (queries[i].id != PLIM_TOK_NONE)
-            continue;
-        uint32_t slot = vocab->slots[home_of(vocab, queries[i].hash)];
-        if (slot != PLIM_TOK_NONE)
-            __builtin_prefetch(entry_of(vocab, slot));
-    }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; vocab->slot_count && i < count; i++)
+        if (queries[i].id == PLIM_TOK_NONE) {
+            uint32_t slot = vocab->slots[home_of(vocab, queries[i].hash)];
+            if (slot != PLIM_TOK_NONE)
+                __builtin_prefetch(entry_of(vocab, slot));
+        }
+    for (size_t i = 0; vocab->slot_count && i < count; i++) {
         if (queries[i].id != PLIM_TOK_NONE)
             continue;
         uint32_t slot = *probe(vocab, &queries[i]);
