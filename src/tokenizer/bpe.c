@@ -248,7 +248,9 @@ static plim_status add_character(reader *r, const char *text, size_t bytes, unsi
 {
     plim_run *run = r->run;
     const plim_tok *tok = run->tok;
-    uint32_t id = PLIM_TOK_NONE;
+    uint32_t id = PLIM_TOK_NONE, counted = (uint32_t)bytes;
+    if (tok->byte_pieces)
+        counted = plim_alphabet_bytes(*text);
     const char *spelled = text;
     size_t spelled_bytes = bytes;
     if (bytes == 1) {
@@ -264,7 +266,7 @@ static plim_status add_character(reader *r, const char *text, size_t bytes, unsi
     }
     if (id != PLIM_TOK_NONE && !plim_run_forbids(run, id)) {
         flush_unknown(r);
-        add_symbol(r, id, (uint32_t)bytes);
+        add_symbol(r, id, counted);
         return PLIM_OK;
     }
     if (tok->bpe.byte_fallback) {
@@ -279,7 +281,7 @@ static plim_status add_character(reader *r, const char *text, size_t bytes, unsi
         if (add_byte_tokens(r, spelled, spelled_bytes))
             return PLIM_OK;
     }
-    return add_unknown(r, (uint32_t)bytes, err);
+    return add_unknown(r, counted, err);
 }
 
 /* A piece as symbols; id and bytes have room for as many as plim_bpe_most_symbols says. */
@@ -292,7 +294,7 @@ static plim_status read_symbols(reader *r, const char *text, size_t bytes, plim_
         length = tok->byte_pieces ? 1 : plim_utf8_length(text[at]);
         unsigned around = (at ? 1u : 0) | (at + length == bytes ? 2u : 0);
         uint32_t id = length == 1 ? tok->bpe.symbol[around][first] : PLIM_TOK_NONE;
-        if (id != PLIM_TOK_NONE && !r->unknown && !r->run->no_special)
+        if (id != PLIM_TOK_NONE && !r->unknown && !r->run->tracked)
             add_symbol(r, id, 1);
         else
             status = add_character(r, text + at, length, around, err);
@@ -323,7 +325,7 @@ plim_status plim_bpe_encode(plim_run *run, const char *text, size_t bytes, plim_
     plim_symbols *s = &run->bpe.symbols;
     uint32_t whole = whole_piece(run, text, bytes);
     if (whole != PLIM_TOK_NONE)
-        return plim_run_push(run, whole, bytes, err);
+        return plim_run_push(run, whole, 2 * bytes, err); /* all of it, however it is spelled */
     size_t most = most_symbols(bpe, bytes);
     plim_status status = reserve_symbols(run, most, err);
     if (status)

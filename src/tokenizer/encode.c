@@ -146,12 +146,6 @@ static plim_tok_span source_of(const plim_text *piece, size_t begin, size_t end)
     return (plim_tok_span){piece->source[begin].begin, piece->source[end < last ? end : last].end};
 }
 
-static unsigned spelled_bytes(char byte)
-{
-    char two[2];
-    return plim_alphabet_encode((unsigned char)byte, two);
-}
-
 /* A place in a piece, and where it is spelled in the alphabet. */
 typedef struct place {
     size_t byte, spelled;
@@ -160,23 +154,19 @@ typedef struct place {
 /* The byte of which text[at] of the spelling is a part; places are asked for in ascending order. */
 static size_t spelled_index(place *p, const plim_text *piece, size_t at)
 {
-    while (p->byte < piece->bytes && at >= p->spelled + spelled_bytes(piece->data[p->byte]))
-        p->spelled += spelled_bytes(piece->data[p->byte++]);
+    while (p->byte < piece->bytes && at >= p->spelled + plim_alphabet_bytes(piece->data[p->byte]))
+        p->spelled += plim_alphabet_bytes(piece->data[p->byte++]);
     return p->byte;
 }
 
-/* Bytes that have no token were dropped.  HF adds up what tokens stand for, in the alphabet, so
- * what follows a dropped byte gets the range of what stands before. */
-static void settle_dropped(plim_run *run, const plim_text *piece, size_t from)
+/* Counts of bytes of the spelling in the alphabet.  HF adds them up, so what follows a dropped byte
+ * gets the range of what stands before. */
+static void settle_spelled(plim_run *run, const plim_text *piece, size_t from)
 {
     size_t at = 0;
     place p = {0, 0};
     for (size_t i = from; i < run->count; i++) {
-        size_t bytes, end = at;
-        const char *text = plim_vocab_text(&run->tok->vocab, (uint32_t)run->ids[i], &bytes);
-        for (size_t k = 0; text && k < bytes; k++)
-            end += spelled_bytes(text[k]);
-        size_t first = spelled_index(&p, piece, at);
+        size_t end = at + run->spans[i].end, first = spelled_index(&p, piece, at);
         size_t last = spelled_index(&p, piece, end > at ? end - 1 : at);
         run->spans[i] = source_of(piece, first, last + 1);
         at = end;
@@ -186,11 +176,9 @@ static void settle_dropped(plim_run *run, const plim_text *piece, size_t from)
 /* Counts of bytes into ranges of the caller's text. */
 static void settle_spans(plim_run *run, const plim_text *piece, size_t from)
 {
-    size_t at = 0, total = 0;
-    for (size_t i = from; i < run->count; i++)
-        total += run->spans[i].end;
-    if (total != piece->bytes && run->tok->byte_pieces) {
-        settle_dropped(run, piece, from);
+    size_t at = 0;
+    if (run->tok->byte_pieces) {
+        settle_spelled(run, piece, from);
         return;
     }
     for (size_t i = from; i < run->count; i++) {

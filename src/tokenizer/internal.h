@@ -205,6 +205,10 @@ uint32_t plim_added_end(const plim_added *added);
 
 /* The UTF-8 of a byte's character: length 1 or 2. */
 unsigned plim_alphabet_encode(unsigned char byte, char out[2]);
+static inline unsigned plim_alphabet_bytes(char byte)
+{
+    return byte >= '!' && byte <= '~' ? 1 : 2;
+}
 /* The byte of the character at text[0..bytes): its length, 0 where it is none of the alphabet. */
 extern const int16_t plim_alphabet_wide[256];
 static inline unsigned plim_alphabet_decode(const char *text, size_t bytes, unsigned char *byte)
@@ -330,8 +334,9 @@ void plim_buffer_free(const plim_alloc *alloc, plim_buffer *buffer);
 /* Room for `need` ids in all. */
 plim_status plim_run_grow(plim_run *run, size_t need, plim_error *err);
 
-/* An id, and how many bytes of its piece it stands for; PLIM_RUN_SAME: the very bytes of the id
- * before it (in tracked calls encode.c gives both one span). */
+/* An id, and how many bytes of its piece it stands for (of a tokenizer with byte_pieces: of the
+ * piece's spelling in the alphabet); PLIM_RUN_SAME: the very bytes of the id before it (in tracked
+ * calls encode.c gives both one span). */
 #define PLIM_RUN_SAME SIZE_MAX
 static inline plim_status plim_run_push(plim_run *run, uint32_t id, size_t bytes, plim_error *err)
 {
