@@ -301,6 +301,8 @@ static const bad_json bad_files[] = {
     {"pattern-hard-end", SPLIT("@\"[^[^a]\""), PLIM_E_FORMAT, "end"},
     {"pattern-hard-class-end", SPLIT("@\"[\\\\Wa-\\\\w]\""), PLIM_E_UNSUP, "end of a range"},
     {"pattern-fold", SPLIT("@\"(?i:ss)\""), PLIM_E_UNSUP, "fold"},
+    {"pattern-fold-set", SPLIT("@\"(?i:[\u00DF])\""), PLIM_E_UNSUP, "several"},
+    {"pattern-fold-set-range", SPLIT("@\"(?i:[\u00C0-\u00FF])\""), PLIM_E_UNSUP, "several"},
     {"pattern-fold-case", SPLIT("@\"(?i:\\\\p{Lu})\""), PLIM_E_UNSUP, "case"},
     {"pattern-flags-inside", SPLIT("@\"a(?i)b\""), PLIM_E_UNSUP, "middle"},
     {"pattern-lookbehind", SPLIT("@\"(?<=a+)b\""), PLIM_E_UNSUP, "compile"},

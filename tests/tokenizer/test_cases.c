@@ -177,7 +177,7 @@ int main(int argc, char **argv)
         const char *name, *root;
         size_t fewest;
     } sets[] = {{"own", PLIM_SOURCE_DIR "/tests/tokenizer/fixtures", 19},
-                {"synthetic", PLIM_SOURCE_DIR "/tests/tokenizer/fixtures/synthetic", 250},
+                {"synthetic", PLIM_SOURCE_DIR "/tests/tokenizer/fixtures/synthetic", 325},
                 {"shared", PLIM_SOURCE_DIR "/../shared/data/tokenizers", 7}};
     struct CMUnitTest *tests = calloc(MAX_FOLDERS, sizeof *tests);
     bool found = false;

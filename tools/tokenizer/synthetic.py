@@ -839,6 +839,90 @@ def family_files(m):
         bert_added), []
 
 
+def rare_files(_):
+    """Small tokenizers of what no family does and files may say: each once came out otherwise than the package."""
+    words = ["<unk>", "a", "b", "x", " ", "<", "/", "s", ">", "▁", "[sep]", "[pad]"]
+    llama = normalizers_of(part("Prepend", prepend="▁"), replace(" ", "▁"))
+    spm_decoder = decoders_of(replace("▁", " "), part("ByteFallback"), part("Fuse"),
+        part("Strip", content=" ", start=1, stop=0))
+    eos = ["a</s>", "</s>", "a </s> b", "z", "a z", "</s></s>", "<s/>", "azza"]
+
+    # special tokens that the normalizer changes
+    yield "rare_special_prepend", file(all_bytes("<unk>", "<s>", "</s>", *words, unk_token="<unk>", fuse_unk=True), llama,
+        decoder=spm_decoder, tokens=special("<unk>", "<s>", "</s>", first=256, normalized=True)), \
+        eos + ["<s>", "a <s>", "<s> a", "<s></s>", "▁</s>", "x</s>x"]
+    cased = {"[pad]": 0, "[unk]": 1, "[SEP]": 2, "a": 3, "[cls]": 4}
+    yield "rare_special_lower", file({"type": "WordLevel", "vocab": cased, "unk_token": "[unk]"}, part("Lowercase"),
+        part("WhitespaceSplit"), tokens=[added("[SEP]", 2, special=True, normalized=True)]), \
+        ["a [SEP]", "a [sep] a", "[Sep][SEP]", "a[SEP]a", "[cls]", "[CLS] [pad]"]
+
+    # the unknown token is special too
+    yield "rare_unk_wordlevel", file({"type": "WordLevel", "vocab": {"</s>": 0, "a": 1}, "unk_token": "</s>"},
+        pre=part("WhitespaceSplit"), tokens=special("</s>")), eos
+    scored = [[t, -5.0 if len(t) == 1 and t != "a" else -1.0] for t in ("a", "</s>", "<", "/", "s", ">")]
+    yield "rare_unk_unigram", file({"type": "Unigram", "unk_id": 1, "vocab": scored}, tokens=special("</s>", first=1)), eos
+    letters = numbered("</s>", "a", "<", "/", "s", ">")
+    yield "rare_unk_bpe", file(chars(letters, unk_token="</s>", ignore_merges=True), tokens=special("</s>")), eos
+
+    # an added token whose id is a hole of the vocabulary
+    bytes_and = dict(pre=byte_level(), decoder=byte_level(), tokens=special("<x>", first=2))
+    lines = ["ab<x>", "<x>", "aé<x>b", "<x><x>a", "c", "a <x> b"]
+    yield "rare_hole_ignore", file(chars({"a": 0, "b": 5}, ignore_merges=True), **bytes_and), lines
+    yield "rare_hole_bytes", file(chars({"a": 0, "b": 5}), **bytes_and), lines
+    yield "rare_hole_long", file(chars({"a": 0, "a" * 34: 7}, ignore_merges=True), **bytes_and), lines + ["a" * 34]
+    yield "rare_hole_words", file({"type": "WordLevel", "vocab": {"a": 0, "b": 5}, "unk_token": "b"},
+        tokens=special("<x>", first=2)), lines
+
+    # tokens of bytes that no ByteFallback decodes
+    meta = metaspace("always", False)
+    yield "rare_metaspace_bytes", file(all_bytes("▁", "a", "<unk>", unk_token="<unk>"), pre=meta, decoder=metaspace()), \
+        ["aé", "z", " a é", "<0x41>"]
+    yield "rare_metaspace_lacks", file(chars({"<0xC3>": 3, "<0xA9>": 6, "▁": 1, "a": 9, "<0xE6>": 0, "a<0xC3>": 7},
+        [["a", "<0xC3>"]], byte_fallback=True), decoder=metaspace()), ["aé", "é", "漢", "▁a▁", "aéa"]
+    yield "rare_metaspace_case", file(all_bytes("▁", "b", "<0x3a>", "<0x3A", unk_token="<0x95>", fuse_unk=True), llama,
+        decoder=meta, tokens=[added("  ", 0, rstrip=True, normalized=True), added("<x>")]), \
+        [" é<x>", "é", "bé", "é<x>", " é", "<0x3a>", "  b", "<x>  :"]
+    yield "rare_metaspace_spaces", file(all_bytes("▁", "<", "x", "<▁", merges=[("<", "▁")]), replace(" ", "▁"),
+        part("Whitespace"), decoder=meta), ["z", "<x>", ".", "zé", "z漢", "< x", "< <"]
+
+    # byte_fallback where pieces are spelled in the byte-level alphabet
+    both = dict(pre=byte_level(), decoder=byte_level())
+    names = [f"<0x{b:02X}>" for b in range(256)]
+    yield "rare_bytes_fallback", file(chars(numbered("a", "b", *names), byte_fallback=True), **both), \
+        ["a b", "<x>a", "ab<x>", "abab", "é", "a漢b", "\n\u0000", "ÿĀ"]
+    lacking = numbered("a", "b", *[n for n in names if n != "<0x20>"], "<unk>")
+    lacking.pop("<0xC4>")
+    yield "rare_bytes_fallback_unk", file(chars(lacking, byte_fallback=True, unk_token="<unk>"), **both), \
+        ["a b", "<x>a", "ab  <x>", "é é", "Ġ", "a\nb"]
+
+    # added tokens of spaces that take the spaces around them
+    spaced = ["x      ", "x      a", "a  x    x  a", "    ", "  a   x     ", " x x x ", "x  x  x", "   ", "     ", "x"]
+    four = list(itertools.product((False, True), repeat=2))
+    for (l1, r1), (l2, r2) in itertools.product(four, four):
+        tokens = [added("  ", 4, lstrip=l1, rstrip=r1), added("x", 3, lstrip=l2, rstrip=r2)]
+        yield f"rare_strip_{l1:d}{r1:d}_{l2:d}{r2:d}", file(chars(numbered("<unk>", "a", " ", "x"), unk_token="<unk>"),
+            tokens=tokens), spaced, {"few": True}
+    yield "rare_strip_both", file(all_bytes("x", ",", "▁", "<unk>", "▁▁", "x▁▁", merges=[("▁", "▁"), ("x", "▁▁")],
+        unk_token="<unk>", ignore_merges=True), replace(" ", "▁"), meta, decoder=spm_decoder,
+        tokens=[added("<0xEF>", normalized=True), added("  ", lstrip=True, rstrip=True)]), \
+        spaced + [",  x", ",   x   ,", "ñ  é    z", "<x>  ▁  é"]
+
+    # Unigram without an unknown token: what no piece reaches matters only where nothing else gets past it
+    yield "rare_unigram_null", file({"type": "Unigram", "unk_id": None, "vocab": [["▁", -1.0], ["▁a", 0.0]]},
+        pre=metaspace("never")), [" a", " ", " a a", "   ", "a"]
+    yield "rare_unigram_null_long", file({"type": "Unigram", "unk_id": None, "vocab": [["ab", -1.0], ["a", -30.0],
+        ["abc", -2.0], ["cab", -9.0]]}), ["ab", "abc", "aab", "abcab", "abcabc", "cab", "aabcab", "b", "acab"]
+
+
+def chars(vocab, merges=(), **fields):
+    """A BPE of few characters."""
+    return dict(all_bytes(), **{"byte_fallback": False, "vocab": vocab, "merges": [list(m) for m in merges], **fields})
+
+
+def numbered(*tokens):
+    return {t: i for i, t in enumerate(tokens)}
+
+
 def clip_model(m):
     pre = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(CLIP), "removed", True),
                                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
@@ -852,7 +936,7 @@ def clip_model(m):
 
 
 PARTS = {"models": model_files, "normalizers": normalizer_files, "pre_tokenizers": pre_tokenizer_files,
-         "processors": processor_files, "decoders": decoder_files, "added": added_files, "families": family_files}
+         "processors": processor_files, "decoders": decoder_files, "added": added_files, "families": family_files, "rare": rare_files}
 
 
 def all_files(corpus=CORPUS, only=None, large=False):
@@ -896,7 +980,7 @@ def case_of(tokenizer, text):
         return None
 
 
-def cases(name, tokenizers, own, budget, only):
+def cases(name, tokenizers, own, budget, only, few=False):
     """Lines of at most `budget` bytes: the texts of its own, then others.  A text about which two loads of the same
     file disagree (two tokens of one id) is left out."""
     pool = texts(tokenizers[0], 500, name)
@@ -909,6 +993,8 @@ def cases(name, tokenizers, own, budget, only):
     if only:
         r.shuffle(own)
         mixed = mixed[:30]
+    elif few:
+        mixed = mixed[:10]
     out, used = [], 0
     for i, text in enumerate(dict.fromkeys(list(own) + mixed)):
         case = case_of(tokenizers[0], text)
@@ -944,7 +1030,7 @@ def write(root, name, value, own, options, budget):
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
         f.write(text + "\n")
-    lines = cases(name, tokenizers, list(own), budget, options.get("only"))
+    lines = cases(name, tokenizers, list(own), budget, options.get("only"), options.get("few"))
     with open(os.path.join(folder, "cases.jsonl"), "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")
     if not lines:
