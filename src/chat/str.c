@@ -189,8 +189,14 @@ plim_status plim_str_repeat(plim_run *run, const plim_str *s, int64_t times, pli
                              (long long)times, (size_t)(PLIM_CHAT_MEMORY_BYTES / 4));
     PLIM_TRY(plim_work(run, (uint64_t)times));
     PLIM_TRY(plim_buf_reserve(run, buf, (size_t)bytes));
-    for (int64_t i = 0; i < times; i++)
+    if (times)
         PLIM_TRY(plim_buf_all(run, buf, s));
+    while (buf->used < bytes) { /* what is there, once more: millions of blanks are soon made */
+        plim_str have = {
+            .data = buf->data, .marks = buf->marks, .bytes = buf->used, .input = buf->input};
+        uint64_t rest = bytes - buf->used;
+        PLIM_TRY(plim_buf_add(run, buf, &have, 0, rest < have.bytes ? (size_t)rest : have.bytes));
+    }
     return plim_buf_take(run, buf, out);
 }
 
