@@ -89,13 +89,32 @@ static const property properties[] = {
 static const char two_letters[] = "lu ll lt lm lo mn mc me nd nl no pc pd ps pe pi pf po sm sc sk "
                                   "so zs zl zp cc cf co cn ";
 
+/* The members of a block of 256 code points. */
+typedef struct block_bits {
+    uint64_t word[4];
+    bool known;
+} block_bits;
+
+static void look_at_block(block_bits *out, uint8_t block, uint64_t mask, uint64_t without,
+                          bool negated)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        uint64_t bits = plim_class_bits[plim_class_blocks[block][i]];
+        bool member = (bits & mask) && !(bits & without);
+        out->word[i / 64] |= (uint64_t)(member != negated) << (i % 64);
+    }
+    out->known = true;
+}
+
 static void add_mask(code_set *set, uint64_t mask, uint64_t without, bool negated)
 {
-    for (uint32_t code = 0; code < CODES; code++) {
-        uint64_t bits = plim_class_mask(code);
-        bool member = (bits & mask) && !(bits & without);
-        if (member != negated)
-            set->bits[code / 64] |= (uint64_t)1 << (code % 64);
+    block_bits blocks[256] = {0};
+    for (uint32_t at = 0; at < CODES / 256; at++) {
+        uint8_t block = plim_class_index[at];
+        if (!blocks[block].known)
+            look_at_block(&blocks[block], block, mask, without, negated);
+        for (unsigned i = 0; i < 4; i++)
+            set->bits[4 * at + i] |= blocks[block].word[i];
     }
 }
 
