@@ -26,7 +26,7 @@ static const struct {
     {"{{ s ~ 't' ~ s }}", "[in]t[in]"},
     {"{{ s * 2 }}", "[inin]"},
     {"{{ ('t' ~ s) * 2 }}", "t[in]t[in]"},
-    {"{{ ('t' ~ s) * 3 }}{{ s * 5 }}", "t[in]t[in]t[ininininininin]"},
+    {"{{ ('t' ~ s) * 3 }}{{ s * 5 }}", "t[in]t[in]t[inininininin]"},
     {"{{ '<%s>' % s }}", "<[in]>"},
     {"{{ '<%5s>' % s }}", "<   [in]>"},
     {"{{ '%(k)s.' % d }}", "[v]."},
