@@ -20,7 +20,7 @@ enum { SHORT_BYTES = 15 };
 
 plim_status plim_bpe_scratch_prepare(plim_run *run, size_t bytes, plim_error *err)
 {
-    enum { FROM_BYTES = 512, FEWEST = 6, MOST = 14, LINE = 64 };
+    enum { FROM_BYTES = 512, FEWEST = 6, MOST = 15, LINE = 64 };
     plim_bpe_scratch *s = &run->bpe;
     unsigned bits = FEWEST;
     s->bytes_seen += bytes;
