@@ -74,7 +74,10 @@ static plim_status with_file(chat_state *s, const char *name, const char *path, 
     plim_status status =
         save ? chat_talk_save(&s->talk, path, err) : chat_talk_load(&s->talk, path, err);
     if (status == PLIM_OK)
-        chat_note(s, "%zu messages %s.", s->talk.count, save ? "saved" : "loaded");
+        chat_note(s, "%zu message%s %s.", s->talk.count, s->talk.count == 1 ? "" : "s",
+                  save ? "saved" : "loaded");
+    else if (interrupt_seen()) /* the error is what that made of a call */
+        status = cli_fail(err, PLIM_E_CANCELLED, "%s was interrupted", name);
     return status;
 }
 
@@ -109,6 +112,17 @@ static plim_status do_command(chat_state *s, const char *text, bool *quit, plim_
     return status;
 }
 
+/* A Ctrl-C while a command ran is none at the prompt; where it may not be forgotten the program
+ * ends. */
+static plim_status heard_command(chat_state *s, const char *text, bool *ends, plim_error *err)
+{
+    plim_status status = do_command(s, text, ends, err);
+    bool forgotten = s->talks && interrupt_forget();
+    if (status == PLIM_E_CANCELLED && !forgotten)
+        *ends = true;
+    return status;
+}
+
 /* ---- the conversation ---- */
 
 /* A signal at the prompt: Ctrl-C twice, or another one, ends the program. */
@@ -131,6 +145,10 @@ static plim_status converse(chat_state *s, chat_input *input, failures *f, plim_
         size_t bytes = 0;
         chat_heard heard;
         plim_status status = chat_input_next(input, &heard, &text, &bytes, err);
+        if (status == PLIM_E_LIMIT) { /* too long, and read over */
+            tell_failure(f, status, err);
+            continue;
+        }
         if (heard == HEARD_END && s->talks)
             fputs("\n", stderr);
         if (status != PLIM_OK || heard == HEARD_END)
@@ -143,7 +161,7 @@ static plim_status converse(chat_state *s, chat_input *input, failures *f, plim_
         }
         breaks = 0;
         if (heard == HEARD_COMMAND)
-            status = do_command(s, text, &ends, err);
+            status = heard_command(s, text, &ends, err);
         else
             status = chat_turn_say(s, text, bytes, &ends, err);
         out_flush(&s->c->out);

@@ -19,6 +19,8 @@ struct chat_input {
     line_edit *edit;     /* NULL: no terminal */
     line_reader *reader; /* NULL: a terminal */
     cli_bytes said;      /* what is put together */
+    size_t line;         /* where the last line of it begins */
+    bool over;           /* it was more than CLI_MAX_CHAT: its beginning is forgotten */
 };
 
 plim_status chat_input_open(chat_input **out, const cli *c, plim_error *err)
@@ -38,6 +40,8 @@ plim_status chat_input_open(chat_input **out, const cli *c, plim_error *err)
         in->reader = calloc(1, sizeof *in->reader);
         if (!in->reader)
             status = cli_fail(err, PLIM_E_NOMEM, "no memory for a line");
+        else
+            in->reader->most = CLI_MAX_CHAT;
     }
     if (status != PLIM_OK)
         chat_input_close(&in, c);
@@ -69,6 +73,10 @@ bool chat_input_talks(const chat_input *in)
 static plim_status say(chat_input *in, const char *text, size_t bytes, plim_error *err)
 {
     cli_bytes *said = &in->said;
+    if (said->bytes + bytes > CLI_MAX_CHAT) {
+        in->over = true;
+        said->bytes = in->line = 0;
+    }
     if (said->cap - said->bytes <= bytes) {
         size_t cap = said->cap + said->cap / 2 + bytes + 256;
         char *grown = realloc(said->text, cap);
@@ -88,9 +96,10 @@ static plim_status say(chat_input *in, const char *text, size_t bytes, plim_erro
 static plim_status read_line(chat_input *in, const char *prompt, chat_heard *heard, plim_error *err)
 {
     const char *text = NULL;
-    size_t bytes = 0, before = in->said.bytes;
+    size_t bytes = 0;
     bool more = true;
     plim_status status = PLIM_OK;
+    in->line = in->said.bytes;
     *heard = HEARD_MESSAGE;
     if (in->edit) {
         line_end end = line_edit_read(in->edit, prompt, &text, &bytes);
@@ -101,6 +110,7 @@ static plim_status read_line(chat_input *in, const char *prompt, chat_heard *hea
         status = line_next(in->reader, &more, err);
         text = in->reader->text;
         bytes = in->reader->bytes;
+        in->over = in->over || in->reader->over;
         if (status == PLIM_OK && !more)
             *heard = HEARD_END;
         if (bytes > 0 && more && text[bytes - 1] == '\r')
@@ -110,13 +120,13 @@ static plim_status read_line(chat_input *in, const char *prompt, chat_heard *hea
         return status;
     status = say(in, text, bytes, err);
     if (status == PLIM_OK && in->edit && bytes > 0)
-        line_edit_remember(in->edit, in->said.text + before);
+        line_edit_remember(in->edit, in->said.text + in->line);
     return status;
 }
 
 static bool ends_in_fence(const cli_bytes *said, size_t from)
 {
-    return said->bytes - from >= 3 && !memcmp(said->text + said->bytes - 3, FENCE, 3);
+    return said->bytes >= from + 3 && !memcmp(said->text + said->bytes - 3, FENCE, 3);
 }
 
 /* The rest of a block whose first line was read; its marks, and the ends of lines beside them, are
@@ -124,14 +134,13 @@ static bool ends_in_fence(const cli_bytes *said, size_t from)
 static plim_status read_block(chat_input *in, chat_heard *heard, plim_error *err)
 {
     cli_bytes *said = &in->said;
-    size_t line = 0; /* where the last one begins */
     plim_status status = PLIM_OK;
     memmove(said->text, said->text + 3, said->bytes - 2);
     said->bytes -= 3;
-    while (!ends_in_fence(said, line)) {
+    in->line = 0;
+    while (!ends_in_fence(said, in->line)) {
         if (said->bytes > 0 && (status = say(in, "\n", 1, err)) != PLIM_OK)
             return status;
-        line = said->bytes;
         status = read_line(in, ". ", heard, err);
         if (status != PLIM_OK || *heard == HEARD_BREAK)
             return status;
@@ -141,7 +150,7 @@ static plim_status read_block(chat_input *in, chat_heard *heard, plim_error *err
     if (*heard == HEARD_MESSAGE)
         said->bytes -= 3;
     *heard = HEARD_MESSAGE;
-    if (said->bytes == line && line > 0) /* the closing mark stood alone */
+    if (said->bytes == in->line && in->line > 0) /* the closing mark stood alone */
         said->bytes--;
     said->text[said->bytes] = '\0';
     return PLIM_OK;
@@ -153,11 +162,10 @@ static plim_status read_continued(chat_input *in, chat_heard *heard, plim_error 
     cli_bytes *said = &in->said;
     while (said->bytes > 0 && said->text[said->bytes - 1] == '\\') {
         said->text[said->bytes - 1] = '\n';
-        size_t line = said->bytes;
         plim_status status = read_line(in, ". ", heard, err);
         if (status != PLIM_OK || *heard == HEARD_BREAK)
             return status;
-        if (*heard == HEARD_END || said->bytes == line)
+        if (*heard == HEARD_END || said->bytes == in->line)
             break;
     }
     *heard = HEARD_MESSAGE;
@@ -180,6 +188,7 @@ plim_status chat_input_next(chat_input *in, chat_heard *heard, const char **text
     bool block;
     do {
         said->bytes = 0;
+        in->over = false;
         status = read_line(in, "> ", heard, err);
         *bytes = said->bytes;
         if (status != PLIM_OK || *heard != HEARD_MESSAGE)
@@ -189,7 +198,9 @@ plim_status chat_input_next(chat_input *in, chat_heard *heard, const char **text
         *bytes = *heard == HEARD_BREAK ? said->bytes + 1 : said->bytes; /* lines before count too */
         if (status != PLIM_OK || *heard != HEARD_MESSAGE)
             return status;
-    } while (is_blank(said));
+    } while (!in->over && is_blank(said));
+    if (in->over)
+        return cli_fail(err, PLIM_E_LIMIT, "a message of over %zu MiB", CLI_MAX_CHAT >> 20);
     if (!block && said->text[0] == '/')
         *heard = HEARD_COMMAND;
     *text = said->text;

@@ -26,7 +26,8 @@ bool chat_input_talks(const chat_input *input);
 
 /* The next message or command, never empty: one line; lines that end in a backslash with the one
  * after them; or everything between """ and """.  *text is NUL-terminated and lives until the next
- * call.  CANCELLED by a signal where standard input is no terminal. */
+ * call.  CANCELLED by a signal where standard input is no terminal; LIMIT for one over
+ * CLI_MAX_CHAT, which was read to its end and not held: the next call goes on behind it. */
 plim_status chat_input_next(chat_input *input, chat_heard *heard, const char **text, size_t *bytes,
                             plim_error *err);
 

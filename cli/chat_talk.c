@@ -118,7 +118,7 @@ plim_status chat_talk_save(const chat_talk *talk, const char *path, plim_error *
 {
     result_file file;
     cli_json json;
-    plim_status status = result_open(&file, path, err);
+    plim_status status = result_open(&file, path, 0600, err);
     if (status != PLIM_OK)
         return status;
     json_begin(&json, &file.out);
@@ -207,7 +207,7 @@ plim_status chat_talk_load(chat_talk *talk, const char *path, plim_error *err)
     chat_talk read = {0};
     char *text = NULL;
     size_t bytes;
-    plim_status status = file_read(path, &text, &bytes, err);
+    plim_status status = file_read_most(path, CLI_MAX_CHAT, &text, &bytes, err);
     if (status != PLIM_OK)
         return status;
     reading r = {text, {text, bytes, 0, NULL}, path, &read};

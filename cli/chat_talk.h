@@ -40,6 +40,7 @@ size_t chat_talk_next_turn(const chat_talk *talk, size_t at);
 /* [{"role": ..., "content": ...}, ...] as a value, without the messages [from, to). */
 void chat_talk_json(cli_json *json, const chat_talk *talk, size_t from, size_t to);
 
+/* Into a file that only the user may read. */
 plim_status chat_talk_save(const chat_talk *talk, const char *path, plim_error *err);
 
 /* What chat_talk_save wrote, in place of the messages there are; those stay on failure.  FORMAT

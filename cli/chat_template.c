@@ -11,6 +11,8 @@
 #include "fail.h"
 #include "json_walk.h"
 
+#define KEY_BYTES 256 /* of --set, with its NUL */
+
 /* The bytes of KEY in KEY=JSON; 0 where it is no name. */
 static size_t key_bytes(const char *set)
 {
@@ -43,6 +45,9 @@ plim_status chat_template_check(const cli_options *o, plim_error *err)
         if (n == 0)
             return cli_fail(err, PLIM_E_USAGE,
                             "--set: want KEY=JSON, as enable_thinking=false, found '%.60s'", set);
+        if (n >= KEY_BYTES)
+            return cli_fail(err, PLIM_E_USAGE, "--set: a KEY of over %d bytes: '%.60s...'",
+                            KEY_BYTES - 1, set);
         if (message)
             return cli_fail(err, PLIM_E_USAGE,
                             "--set %.*s: want JSON (a text in double quotes), found '%.60s': byte "
@@ -61,10 +66,9 @@ plim_status chat_template_check(const cli_options *o, plim_error *err)
 void chat_template_set_json(cli_json *json, const cli_texts *set)
 {
     for (size_t i = 0; i < set->count; i++) {
-        char key[256];
-        size_t n = key_bytes(set->text[i]), short_n = n < sizeof key ? n : sizeof key - 1;
-        memcpy(key, set->text[i], short_n);
-        key[short_n] = '\0';
+        char key[KEY_BYTES];
+        size_t n = key_bytes(set->text[i]);
+        snprintf(key, sizeof key, "%.*s", (int)n, set->text[i]); /* checked: it has room */
         json_key(json, key);
         json_raw(json, set->text[i] + n + 1, strlen(set->text[i] + n + 1));
     }

@@ -77,27 +77,63 @@ void chat_turn_close(chat_state *s)
 
 /* ---- the prompt ---- */
 
-/* The ids of the conversation, without as many of its oldest turns as it takes to fit. */
+/* The message at which turn `number` begins, counted from the first behind the system message. */
+static size_t turn_start(const chat_talk *talk, size_t number)
+{
+    size_t at = chat_talk_head(talk);
+    while (number-- > 0)
+        at = chat_talk_next_turn(talk, at);
+    return at;
+}
+
+/* Encode the conversation without its `drop` oldest turns; *fits, and the turn has these ids then,
+ * or *count of them were too many. */
+static plim_status try_prompt(chat_state *s, turn *t, size_t drop, bool *fits, size_t *count,
+                              plim_error *err)
+{
+    int32_t *ids;
+    plim_status status =
+        chat_template_encode(&s->chat_template, s->tokenizer, &s->talk, chat_talk_head(&s->talk),
+                             turn_start(&s->talk, drop), &ids, count, err);
+    *fits = status == PLIM_OK && *count + s->reserve <= plim_model_context(s->model);
+    if (*fits) {
+        plim_free(t->ids);
+        t->ids = ids;
+        t->count = *count;
+    } else if (status == PLIM_OK) {
+        plim_free(ids);
+    }
+    return status;
+}
+
+/* The ids of the conversation, without as many of its oldest turns as it takes to fit.  A try
+ * renders and encodes all that is left, so there are few: the number of turns doubles until it is
+ * enough, and the least that is enough is found by halving.  Fewer messages make no more ids. */
 static plim_status find_prompt(chat_state *s, turn *t, plim_error *err)
 {
-    size_t context = plim_model_context(s->model), head = chat_talk_head(&s->talk), to = head;
-    for (;;) {
-        plim_status status = chat_template_encode(&s->chat_template, s->tokenizer, &s->talk, head,
-                                                  to, &t->ids, &t->count, err);
-        if (status != PLIM_OK)
-            return status;
-        if (t->count + s->reserve <= context)
-            break;
-        size_t next = chat_talk_next_turn(&s->talk, to), count = t->count;
-        plim_free(t->ids);
-        t->ids = NULL;
-        if (next >= s->talk.count)
-            return cli_fail(err, PLIM_E_LIMIT,
-                            "the message does not fit: it makes a prompt of %zu tokens, the "
-                            "context is %zu, and %zu of it are for the answer (--context, -n)",
-                            count, context, s->reserve);
-        to = next;
+    size_t head = chat_talk_head(&s->talk), last = 0, few = 0, enough = 0, count;
+    bool fits = false;
+    for (size_t at = head; (at = chat_talk_next_turn(&s->talk, at)) < s->talk.count;)
+        last++;
+    plim_status status = try_prompt(s, t, 0, &fits, &count, err);
+    while (status == PLIM_OK && !fits && enough < last) {
+        few = enough;
+        enough = enough == 0 ? 1 : enough < last / 2 ? 2 * enough : last;
+        status = try_prompt(s, t, enough, &fits, &count, err);
     }
+    if (status == PLIM_OK && !fits)
+        return cli_fail(err, PLIM_E_LIMIT,
+                        "the message does not fit: it makes a prompt of %zu tokens, the "
+                        "context is %" PRIu32 ", and %zu of it are for the answer (--context, -n)",
+                        count, plim_model_context(s->model), s->reserve);
+    while (status == PLIM_OK && enough - few > 1) {
+        size_t middle = few + (enough - few) / 2;
+        status = try_prompt(s, t, middle, &fits, &count, err);
+        *(fits ? &enough : &few) = middle;
+    }
+    if (status != PLIM_OK)
+        return status;
+    size_t to = turn_start(&s->talk, enough);
     if (t->count == 0)
         return cli_fail(err, PLIM_E_FORMAT, "the chat template gives an empty prompt");
     t->dropped = to - head;

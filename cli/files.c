@@ -36,13 +36,15 @@ static plim_status read_some(int fd, const char *path, void *dst, size_t cap, si
     }
 }
 
+static plim_status too_long(const char *path, size_t most, plim_error *err)
+{
+    return cli_fail_file(err, PLIM_E_LIMIT, shown(path), -1, "over %zu MiB of text", most >> 20);
+}
+
 /* Room for `need` bytes and a NUL. */
 static plim_status make_room(char **text, size_t *cap, size_t need, const char *path,
                              plim_error *err)
 {
-    if (need > CLI_MAX_TEXT)
-        return cli_fail_file(err, PLIM_E_LIMIT, shown(path), -1, "over %zu bytes of text",
-                             CLI_MAX_TEXT);
     if (need < *cap)
         return PLIM_OK;
     size_t grown = need + need / 2 + 4096;
@@ -56,6 +58,12 @@ static plim_status make_room(char **text, size_t *cap, size_t need, const char *
 
 plim_status file_read(const char *path, char **text, size_t *bytes, plim_error *err)
 {
+    return file_read_most(path, CLI_MAX_TEXT, text, bytes, err);
+}
+
+plim_status file_read_most(const char *path, size_t most, char **text, size_t *bytes,
+                           plim_error *err)
+{
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     size_t cap = 0, used = 0, got = 1;
     char *all = NULL;
@@ -64,9 +72,12 @@ plim_status file_read(const char *path, char **text, size_t *bytes, plim_error *
     plim_status status = PLIM_OK;
     while (status == PLIM_OK && got > 0) {
         status = make_room(&all, &cap, used + 4096, path, err);
+        size_t room = cap - used - 1 < most + 1 - used ? cap - used - 1 : most + 1 - used;
         if (status == PLIM_OK)
-            status = read_some(fd, path, all + used, cap - used - 1, &got, err);
+            status = read_some(fd, path, all + used, room, &got, err);
         used += status == PLIM_OK ? got : 0;
+        if (status == PLIM_OK && used > most)
+            status = too_long(path, most, err);
     }
     if (path)
         close(fd);
@@ -80,20 +91,37 @@ plim_status file_read(const char *path, char **text, size_t *bytes, plim_error *
     return PLIM_OK;
 }
 
+/* Room in the line for `take` bytes more. */
+static plim_status extend_line(line_reader *r, size_t take, plim_error *err)
+{
+    if (r->most == 0 && r->bytes + take > CLI_MAX_TEXT)
+        return too_long(NULL, CLI_MAX_TEXT, err);
+    if (r->most > 0 && r->bytes + take > r->most) {
+        if (r->bytes > 6) {
+            memmove(r->text + 3, r->text + r->bytes - 3, 3);
+            r->bytes = 6;
+        }
+        r->over = true;
+    }
+    return make_room(&r->text, &r->cap, r->bytes + take, NULL, err);
+}
+
 plim_status line_next(line_reader *r, bool *more, plim_error *err)
 {
     r->bytes = 0;
+    r->over = false;
     r->offset = r->next;
     *more = false;
     for (;;) {
         char *from = r->buffer + r->start;
         char *newline = memchr(from, '\n', r->end - r->start);
         size_t take = newline ? (size_t)(newline - from) : r->end - r->start;
-        plim_status status = make_room(&r->text, &r->cap, r->bytes + take, NULL, err);
+        plim_status status = extend_line(r, take, err);
         if (status != PLIM_OK)
             return status;
         memcpy(r->text + r->bytes, from, take);
         r->bytes += take;
+        r->next += take;
         r->start += take + (newline ? 1 : 0);
         if (newline)
             break;
@@ -106,7 +134,7 @@ plim_status line_next(line_reader *r, bool *more, plim_error *err)
         if (r->end == 0)
             break;
     }
-    r->next = r->offset + r->bytes + 1;
+    r->next++;
     r->text[r->bytes] = '\0';
     r->number++;
     *more = true;
@@ -128,7 +156,7 @@ plim_status folders_make(const char *path, plim_error *err)
     return PLIM_OK;
 }
 
-plim_status result_open(result_file *file, const char *path, plim_error *err)
+plim_status result_open(result_file *file, const char *path, mode_t mode, plim_error *err)
 {
     struct stat st;
     bool exists = stat(path, &st) == 0;
@@ -147,7 +175,7 @@ plim_status result_open(result_file *file, const char *path, plim_error *err)
     }
     bool direct = !file->temporary[0];
     int fd = open(direct ? path : file->temporary,
-                  O_WRONLY | O_CLOEXEC | (direct ? 0 : O_CREAT | O_EXCL | O_TRUNC), 0666);
+                  O_WRONLY | O_CLOEXEC | (direct ? 0 : O_CREAT | O_EXCL | O_TRUNC), mode);
     if (fd < 0) {
         int errnum = errno;
         file->temporary[0] = '\0';

@@ -4,13 +4,20 @@
 #ifndef CLI_FILES_H
 #define CLI_FILES_H
 
+#include <sys/types.h>
+
 #include "out.h"
 
 #define CLI_MAX_TEXT ((size_t)1 << 30)
+#define CLI_MAX_CHAT ((size_t)16 << 20) /* what is said to chat at once, and what it loads */
 
 /* A whole file (path NULL: standard input) into *text (free), with a NUL beyond *bytes.  IO, USAGE
  * for a folder, LIMIT over CLI_MAX_TEXT, CANCELLED by a signal. */
 plim_status file_read(const char *path, char **text, size_t *bytes, plim_error *err);
+
+/* The same, with LIMIT over `most` bytes (whole MiB): no more than one byte beyond is read. */
+plim_status file_read_most(const char *path, size_t most, char **text, size_t *bytes,
+                           plim_error *err);
 
 /* Lines of standard input.  `text` (free) holds the last one, without its end, NUL-terminated. */
 typedef struct line_reader {
@@ -20,6 +27,8 @@ typedef struct line_reader {
     uint64_t offset; /* of its first byte in the input */
     uint64_t next;   /* offset of the next one */
     size_t start, end;
+    size_t most; /* where not 0: longer lines are read over, see `over` */
+    bool over;   /* `text` has no more than the first three bytes of the line and its end */
     char buffer[65536];
 } line_reader;
 
@@ -37,7 +46,8 @@ typedef struct result_file {
     char temporary[4096]; /* empty: written directly */
 } result_file;
 
-plim_status result_open(result_file *file, const char *path, plim_error *err);
+/* `mode`: the permissions of a new file, less the umask. */
+plim_status result_open(result_file *file, const char *path, mode_t mode, plim_error *err);
 plim_status result_commit(result_file *file, plim_error *err);
 void result_discard(result_file *file);
 

@@ -110,33 +110,60 @@ static int read_character(EditLine *el, wchar_t *out)
     }
 }
 
-/* A file that is not there, or is none, is an empty history. */
-static void load_history(line_edit *e)
+/* Whether `path` is a history of libedit, or may become one: it is not there, or empty. */
+static bool is_history(const char *path)
+{
+    static const char mark[] = "_HiStOrY_V2_\n";
+    char begin[sizeof mark - 1];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* not for ever where it is a FIFO */
+    if (fd < 0)
+        return errno == ENOENT;
+    bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    ssize_t n = regular ? read(fd, begin, sizeof begin) : -1;
+    close(fd);
+    return n == 0 || (n == (ssize_t)sizeof begin && !memcmp(begin, mark, sizeof begin));
+}
+
+/* A file that is not there, or is none, is an empty history.  One that is a device, as a link to
+ * /dev/null, says that none is wanted. */
+static void load_history(line_edit *e, const char *path)
 {
     HistEvent event;
-    if (e->path[0])
+    struct stat st;
+    if (strlen(path) >= sizeof e->path || (stat(path, &st) == 0 && S_ISCHR(st.st_mode)))
+        return;
+    if (!realpath(path, e->path)) /* what a link leads to is replaced, not the link */
+        strcpy(e->path, path);
+    if (is_history(e->path))
         history(e->history, &event, H_LOAD, e->path);
 }
 
 static plim_status save_history(line_edit *e, plim_error *err)
 {
     HistEvent event;
+    char temporary[sizeof e->path + 8];
     plim_status status = folders_make(e->path, err);
     if (status != PLIM_OK)
         return status;
-    int fd = open(e->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (!is_history(e->path))
+        return cli_fail_file(err, PLIM_E_FORMAT, e->path, -1,
+                             "is no history of libedit that can be read");
+    snprintf(temporary, sizeof temporary, "%s.XXXXXX", e->path);
+    int fd = mkostemp(temporary, O_CLOEXEC); /* with mode 0600 */
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!file) {
-        int errnum = errno;
-        if (fd >= 0)
-            close(fd);
-        return cli_fail_errno(err, errnum, e->path, "cannot be written");
+        status = cli_fail_errno(err, errno, e->path, "cannot be written");
+    } else {
+        bool ok = history(e->history, &event, H_SAVE_FP, file) >= 0;
+        if (fclose(file) != 0 || !ok || rename(temporary, e->path) != 0)
+            status = cli_fail_errno(err, errno, e->path, "write failed");
     }
-    (void)fchmod(fd, 0600); /* it may be there already */
-    bool ok = history(e->history, &event, H_SAVE_FP, file) >= 0;
-    if (fclose(file) != 0 || !ok)
-        return cli_fail_errno(err, errno, e->path, "write failed");
-    return PLIM_OK;
+    if (!file && fd >= 0)
+        close(fd);
+    if (fd >= 0 && status != PLIM_OK)
+        unlink(temporary);
+    return status;
 }
 
 /* They wait until a key is waited for: none is lost, and no other call is disturbed. */
@@ -173,12 +200,11 @@ plim_status line_edit_open(line_edit **out, FILE *shown, const char *path, plim_
         free(e);
         return cli_fail(err, PLIM_E_NOMEM, "no memory for line editing");
     }
-    if (path && strlen(path) < sizeof e->path)
-        strcpy(e->path, path);
     hold_terminal_signals(e);
     history(e->history, &event, H_SETSIZE, HISTORY_LINES);
     history(e->history, &event, H_SETUNIQUE, 1);
-    load_history(e);
+    if (path)
+        load_history(e, path);
     el_set(e->el, EL_CLIENTDATA, e);
     el_set(e->el, EL_EDITOR, "emacs");
     el_set(e->el, EL_SIGNAL, 0);

@@ -83,7 +83,7 @@ static plim_status work(cli *c, const cli_prompt *prompt, plim_error *err)
     result_file file;
     memory_report report;
     double seconds = 0;
-    plim_status status = result_open(&file, c->options.output, err);
+    plim_status status = result_open(&file, c->options.output, 0666, err);
     if (status != PLIM_OK)
         return status;
     status = cli_load(c, prompt->count, &model, err);

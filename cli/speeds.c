@@ -252,7 +252,7 @@ plim_status speeds_write(const char *path, const char *key, const plim_speeds *s
     if (status == PLIM_OK || status == PLIM_E_FORMAT)
         status = folders_make(path, err);
     if (status == PLIM_OK)
-        status = result_open(&file, path, err);
+        status = result_open(&file, path, 0666, err);
     if (status == PLIM_OK) {
         json_begin(&json, &file.out);
         json_object(&json);

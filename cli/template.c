@@ -10,6 +10,8 @@
 #include "files.h"
 #include "json_walk.h"
 
+#define CONTEXT_BYTES ((size_t)64 << 20) /* what the library takes */
+
 /* A file of JSON. */
 typedef struct json_file {
     char *text;
@@ -22,7 +24,7 @@ static plim_status read_json(json_file *file, const char *path, char kind, plim_
     const char *name = strcmp(path, "-") != 0 ? path : NULL;
     char found;
     size_t position;
-    plim_status status = file_read(name, &file->text, &file->bytes, err);
+    plim_status status = file_read_most(name, CONTEXT_BYTES, &file->text, &file->bytes, err);
     if (status != PLIM_OK)
         return status;
     const char *message = json_walk_check(file->text, file->bytes, &found, &position);

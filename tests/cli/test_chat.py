@@ -157,6 +157,23 @@ class Chat(Talk):
             self.assertEqual(turn["tokens"], self.answer(turn["prompt_tokens"], "-n", "40")["tokens"])
         self.assertEqual(chat["turns"][-1]["prompt_tokens"], self.ids(text_of(chat["messages"][:-1])))
 
+    def test_many_turns_too_many(self):
+        """No turn more goes than has to, however many there are."""
+        path = self.folder / "said.json"
+        for count in (1, 2, 3, 7, 30, 1000):
+            loaded = [{"role": role, "content": f"{role} {i}" + " and more" * (i % 5 + 20)}
+                      for i in range(count) for role in ("user", "assistant")]
+            path.write_text(json.dumps([{"role": "system", "content": "Be."}, *loaded]))
+            turn = self.talk(f"/load {path}\nOne.\n", "--context", "500", "-n", "10", "--json").json["turns"][0]
+
+            def ids(dropped):
+                return self.ids(text_of([{"role": "system", "content": "Be."}, *loaded[dropped:], {"role": "user", "content": "One."}]))
+            self.assertEqual(turn["prompt_tokens"], ids(turn["dropped_messages"]))
+            self.assertLessEqual(len(turn["prompt_tokens"]) + 10, 500)
+            if turn["dropped_messages"] > 0:
+                self.assertGreater(len(ids(turn["dropped_messages"] - 2)) + 10, 500)
+            self.assertEqual(turn["dropped_messages"] > 0, len(ids(0)) + 10 > 500)
+
     def test_a_message_that_does_not_fit(self):
         long = "word " * 300
         done = self.talk(f"One.\n{long}\nTwo.\n", "--context", "200", "-n", "20", code=1)
@@ -207,11 +224,37 @@ class Chat(Talk):
         path.write_text(json.dumps(good))
         self.assertEqual(self.talk(f"One.\n/load {path}\n", "-n", "1", "--json").json["messages"], good)
 
+    def test_too_long(self):
+        """A message, or a file, of over 16 MiB is an error of that turn; the rest of it is no other message."""
+        most = 16 << 20
+        long = "a" * (most + 1)
+        for said in (long, long + "\\\nb", f'"""{long}"""', f'"""\n{long}\n"""', f'"""{long[9:]}\nbbbbbbbbbb\n"""'):
+            chat = self.talk(f"One.\n{said}\nTwo.\n", "-n", "1", "--json", code=1).json
+            self.assertEqual([t["user"] for t in chat["turns"]], ["One.", "Two."])
+            self.assertEqual((chat["error"]["code"], chat["error"]["message"]),
+                             ("LIMIT", "1 turn or command failed: a message of over 16 MiB"))
+        path = self.folder / "long.json"
+        path.write_text(json.dumps([{"role": "user", "content": "a"}]).ljust(most))
+        self.assertEqual(len(self.talk(f"/load {path}\n", "--json").json["messages"]), 1)
+        for name in (path, "/dev/zero"):
+            if name == path:
+                path.write_text(" " * (most + 1))
+            error = self.talk(f"/load {name}\n", "--json", code=1).json["error"]
+            self.assertEqual((error["code"], error["message"]), ("LIMIT", f"1 turn or command failed: {name}: over 16 MiB of text"))
+
+    def test_saved_for_the_user_alone(self):
+        path = self.folder / "said.json"
+        path.write_text("")
+        path.chmod(0o644)
+        self.assertIn("\n1 message saved.\n", "\n" + self.talk(f"/system Be.\n/save {path}\n").err)
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+
     def test_usage(self):
         def usage(message, *args):
             self.assertEqual(self.fails(2, "USAGE", *args)["message"], message)
         usage("--prompt is no option of this command", "chat", "/nowhere", "-p", "a")
         usage("--set: want KEY=JSON, as enable_thinking=false, found 'a'", "chat", "/nowhere", "--set", "a")
+        usage(f"--set: a KEY of over 255 bytes: '{'k' * 60}...'", "chat", "/nowhere", "--set", "k" * 256 + "=1")
         usage("-n 512 leaves no room for a prompt: the context is 512", "chat", self.model, "-n", "512")
         usage("--system goes with --chat", "run", "/nowhere", "-p", "a", "--system", "b")
         usage("--template goes with --chat", "run", "/nowhere", "-p", "a", "--template", "b")
@@ -349,6 +392,39 @@ class AtATerminal(Terminal):
         self.wait_for(PROMPT)
         self.type("\x1b[A\x1b[A\r")
         self.assertIn("One, Two!", self.wait_for(TOLD))
+
+    @edits
+    def test_a_history_that_is_none(self):
+        """Nothing but a history is replaced, and a FIFO in its place holds nobody up."""
+        path = self.folder / "home" / ".local" / "state" / "plimsoll" / "history"
+        path.parent.mkdir(parents=True)
+        for make in (lambda: path.write_text("dear diary\n"), lambda: os.mkfifo(path)):
+            make()
+            before = path.stat().st_ino
+            self.start("-n", "1")
+            self.wait_for(PROMPT)
+            self.type("/quit\r")
+            self.wait_for("warning: the lines typed are not kept: .*is no history of libedit")
+            self.end(0)
+            self.assertEqual((path.stat().st_ino, [p.name for p in path.parent.iterdir()]), (before, ["history"]))
+            path.unlink()
+
+    def test_interrupt_of_a_command(self):
+        """It ends the command, and does not count at the prompt."""
+        os.mkfifo(self.folder / "fifo")
+        self.start("-n", "1")
+        self.wait_for(PROMPT)
+        self.type(f"/load {self.folder}/fifo\r")
+        self.wait_for(r"fifo\r\n")
+        time.sleep(0.3)
+        self.type("\x03")
+        self.wait_for("CANCELLED: /load was interrupted")
+        self.assertNotIn("Ctrl-C again", self.wait_for(PROMPT))
+        self.type("\x03")
+        self.wait_for("Ctrl-C again ends")
+        self.wait_for(PROMPT)
+        self.type("/quit\r")
+        self.end(0)
 
     @edits
     def test_characters(self):

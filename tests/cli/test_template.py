@@ -136,6 +136,8 @@ class Template(Case):
         error = self.fails(1, "FORMAT", "template", self.jinja, "--messages", self.messages, "--tools", "-", stdin="{}")
         self.assertEqual(error["message"], "standard input: byte 0: want an array")
         self.fails(1, "IO", "template", self.jinja, "--messages", self.folder / "none.json")
+        error = self.fails(1, "LIMIT", "template", self.jinja, "--messages", "/dev/zero")
+        self.assertEqual(error["message"], "/dev/zero: over 64 MiB of text")
         deep = "[" * 512 + "]" * 512
         self.assertEqual(self.run_program("template", self.jinja, "--messages", "-", "--json", stdin=deep).json["error"]["code"], "LIMIT")
 
