@@ -107,7 +107,7 @@ static plim_status unsafe_attribute(plim_run *run, plim_val v, const plim_str *n
 {
     char what[200];
     plim_format(what, sizeof what, "access to attribute '%.*s' of '%s' object is unsafe",
-                (int)(name->bytes < 80 ? name->bytes : 80), name->data, plim_type_name(v));
+                plim_str_shown(name), name->data, plim_type_name(v));
     PLIM_TRY(plim_undefined_new(run, what, out));
     ((plim_undefined *)(uintptr_t)out->u.undefined)->unsafe = true;
     return PLIM_OK;
@@ -119,7 +119,7 @@ static plim_status no_attribute(plim_run *run, plim_val v, plim_val key, plim_va
     const char *type = v.kind == PLIM_V_NONE ? "None" : plim_type_name(v);
     if (key.kind == PLIM_V_STR)
         plim_format(what, sizeof what, "'%s object' has no attribute '%.*s'", type,
-                    (int)(key.u.s->bytes < 80 ? key.u.s->bytes : 80), key.u.s->data);
+                    plim_str_shown(key.u.s), key.u.s->data);
     else if (key.kind == PLIM_V_INT)
         plim_format(what, sizeof what, "%s object has no element %lld", type, (long long)key.u.i);
     else
@@ -400,6 +400,7 @@ static plim_status slice_str(plim_run *run, const plim_str *s, const cut *c, pli
     }
     plim_buf *buf;
     uint32_t code;
+    PLIM_TRY(plim_work_chars(run, s->bytes)); /* those that are stepped over, too */
     size_t at = c->count ? plim_str_seek(s, (size_t)c->start) : 0;
     PLIM_TRY(plim_buf_new(run, &buf));
     for (int64_t i = 0; i < c->count; i++) {

@@ -55,8 +55,7 @@ plim_status plim_call_builtin(plim_run *run, const plim_builtin *fn, plim_val se
         if (place < 0 || bound[place].kind != PLIM_V_MISSING)
             return plim_run_fail(run, PLIM_E_FORMAT, "%s() got %s argument '%.*s'", fn->name,
                                  place < 0 ? "an unexpected keyword" : "two values for",
-                                 (int)(args->names[i]->bytes < 80 ? args->names[i]->bytes : 80),
-                                 args->names[i]->data);
+                                 plim_str_shown(args->names[i]), args->names[i]->data);
         bound[place] = args->values[i];
     }
     for (unsigned i = 0; i < fn->required; i++) {
@@ -80,8 +79,7 @@ static plim_status rest_named(plim_run *run, const plim_macro *macro, const plim
         if (!(macro->node->flags & PLIM_USES_KWARGS))
             return plim_run_fail(run, PLIM_E_FORMAT, "macro '%s' takes no keyword argument '%.*s'",
                                  macro->name ? macro->name->data : "caller",
-                                 (int)(args->names[i]->bytes < 80 ? args->names[i]->bytes : 80),
-                                 args->names[i]->data);
+                                 plim_str_shown(args->names[i]), args->names[i]->data);
         PLIM_TRY(plim_dict_set(run, *rest, plim_text(args->names[i]), args->values[i]));
     }
     return PLIM_OK;

@@ -136,7 +136,7 @@ bool plim_identical(plim_val a, plim_val b)
         return a.u.i == b.u.i && a.u.i >= -5 && a.u.i <= 256;
     case PLIM_V_STR: /* so are those of at most one character of Latin-1 */
         return a.u.s == b.u.s ||
-               (!a.markup && !b.markup && plim_str_equal(a.u.s, b.u.s) && is_latin(a.u.s));
+               (!a.markup && !b.markup && is_latin(a.u.s) && plim_str_equal(a.u.s, b.u.s));
     default:
         return a.u.any == b.u.any;
     }
@@ -289,7 +289,7 @@ plim_status plim_contains(plim_run *run, plim_val container, plim_val item, bool
             return plim_run_fail(run, PLIM_E_FORMAT,
                                  "'in <string>' requires string as left operand, not %s",
                                  plim_type_name(item));
-        PLIM_TRY(plim_work_bytes(run, container.u.s->bytes));
+        PLIM_TRY(plim_work_find(run, container.u.s->bytes, item.u.s));
         *out = plim_str_find(container.u.s, item.u.s, 0, container.u.s->bytes) != SIZE_MAX;
         return PLIM_OK;
     case PLIM_V_DICT:

@@ -187,7 +187,7 @@ static plim_status add_named(plim_run *run, plim_args *args, size_t *cap, const 
     for (size_t i = 0; i < args->named; i++) {
         if (plim_str_equal(args->names[i], name))
             return plim_run_fail(run, PLIM_E_FORMAT, "keyword argument '%.*s' is given twice",
-                                 (int)(name->bytes < 80 ? name->bytes : 80), name->data);
+                                 plim_str_shown(name), name->data);
     }
     PLIM_TRY(plim_work(run, args->named));
     if (args->named == *cap) {

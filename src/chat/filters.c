@@ -30,8 +30,8 @@ plim_status plim_apply_filter(plim_run *run, const plim_str *name, plim_val valu
 {
     const plim_builtin *fn = plim_filter_find(name->data, name->bytes);
     if (!fn)
-        return plim_run_fail(run, PLIM_E_FORMAT, "no filter named '%.*s'",
-                             (int)(name->bytes < 80 ? name->bytes : 80), name->data);
+        return plim_run_fail(run, PLIM_E_FORMAT, "no filter named '%.*s'", plim_str_shown(name),
+                             name->data);
     return plim_call_builtin(run, fn, value, args, out);
 }
 

@@ -218,7 +218,7 @@ FILTER(filter_striptags)
     PLIM_TRY(plim_to_text(run, self, &s));
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         plim_buf *buf;
-        PLIM_TRY(plim_work_bytes(run, s->bytes));
+        PLIM_TRY(plim_work_chars(run, s->bytes));
         PLIM_TRY(plim_buf_new(run, &buf));
         PLIM_TRY(steps[i](run, buf, s));
         PLIM_TRY(plim_buf_take(run, buf, out));

@@ -40,6 +40,7 @@ FILTER(filter_int)
         return PLIM_OK;
     }
     if (self.kind == PLIM_V_STR) {
+        PLIM_TRY(plim_work_chars(run, self.u.s->bytes)); /* for the float */
         PLIM_TRY(plim_parse_int(run, self.u.s, base, &value, &valid));
         if (valid)
             *out = plim_int(value);
@@ -66,6 +67,8 @@ FILTER(filter_float)
     *out = args[0].kind == PLIM_V_MISSING ? plim_float(0) : args[0];
     if (self.kind == PLIM_V_UNDEFINED)
         return plim_fail_undefined(run, self);
+    if (self.kind == PLIM_V_STR)
+        PLIM_TRY(plim_work_chars(run, self.u.s->bytes));
     if (plim_is_number(self))
         *out = plim_float(plim_number(self));
     else if (self.kind == PLIM_V_STR && plim_parse_float(self.u.s, &real))
@@ -140,6 +143,8 @@ FILTER(filter_filesizeformat)
     char text[400];
     size_t n;
     (void)raw;
+    if (self.kind == PLIM_V_STR)
+        PLIM_TRY(plim_work_chars(run, self.u.s->bytes));
     if (self.kind == PLIM_V_STR ? !plim_parse_float(self.u.s, &bytes) : !plim_is_number(self))
         return plim_run_fail(run, PLIM_E_FORMAT, "filesizeformat takes a number");
     if (self.kind != PLIM_V_STR)

@@ -66,6 +66,7 @@ FILTER(filter_title)
     (void)raw;
     PLIM_TRY(soft(run, self, &self));
     PLIM_TRY(plim_buf_new(run, &buf));
+    PLIM_TRY(plim_work(run, self.u.s->bytes / 2));
     for (size_t i = 0; i < self.u.s->bytes;) {
         uint32_t code;
         size_t n = plim_str_char(self.u.s, i, &code);
@@ -178,18 +179,17 @@ FILTER(filter_truncate)
 {
     int64_t length = 255, leeway = 5;
     static const plim_str dots = {.data = "...", .bytes = 3};
-    const plim_str *end = &dots, *s;
+    const plim_str *s;
     plim_val cut, tail = plim_text(&dots);
     (void)raw;
     if (args[0].kind != PLIM_V_MISSING)
         PLIM_TRY(plim_to_index(run, args[0], "the length", &length));
-    if (args[2].kind != PLIM_V_MISSING)
-        PLIM_TRY(plim_to_str(run, args[2], "the end", &end));
     if (args[3].kind != PLIM_V_MISSING && args[3].kind != PLIM_V_NONE)
         PLIM_TRY(plim_to_index(run, args[3], "the leeway", &leeway));
     if (args[2].kind != PLIM_V_MISSING)
         tail = args[2];
-    int64_t ends = (int64_t)plim_str_length(end);
+    int64_t ends; /* an undefined end has the length 0 and fails only where it is appended */
+    PLIM_TRY(plim_length(run, tail, &ends));
     if (length < ends || leeway < 0)
         return plim_run_fail(run, PLIM_E_FORMAT,
                              "truncate wants a length of at least its end's, "
@@ -220,6 +220,7 @@ FILTER(filter_wordcount)
     (void)args;
     (void)raw;
     PLIM_TRY(soft(run, self, &self));
+    PLIM_TRY(plim_work(run, self.u.s->bytes / 4)); /* ends of words are slow to guess */
     for (size_t i = 0; i < self.u.s->bytes;) {
         uint32_t code;
         i += plim_str_char(self.u.s, i, &code);
@@ -267,6 +268,7 @@ static plim_status quote_url(plim_run *run, plim_buf *buf, plim_val v, bool quer
     static const char hex[] = "0123456789ABCDEF";
     const plim_str *s;
     PLIM_TRY(plim_to_text(run, v, &s));
+    PLIM_TRY(plim_work(run, s->bytes / 4)); /* each byte for itself */
     for (size_t i = 0; i < s->bytes; i++) {
         unsigned char c = (unsigned char)s->data[i];
         char escape[3] = {'%', hex[c >> 4], hex[c & 15]};

@@ -83,7 +83,7 @@ static plim_status format_int(plim_run *run, plim_buf *buf, plim_field *f, plim_
     }
     if (f->type == 'c') {
         char utf8[4];
-        plim_str one = {.data = utf8};
+        plim_str one = {.data = utf8, .input = true}; /* as of %c */
         one.bytes = value >= 0 && value < 0x110000 ? plim_utf8_encode((uint32_t)value, utf8) : 0;
         if (!one.bytes)
             return plim_run_fail(run, PLIM_E_FORMAT, "%%c arg is no character");
@@ -165,8 +165,8 @@ static plim_status first_value(plim_run *run, formatting *f, const plim_str *nam
             return PLIM_OK;
         }
     }
-    return plim_run_fail(run, PLIM_E_FORMAT, "format: no argument '%.*s'",
-                         (int)(name->bytes < 80 ? name->bytes : 80), name->data);
+    return plim_run_fail(run, PLIM_E_FORMAT, "format: no argument '%.*s'", plim_str_shown(name),
+                         name->data);
 }
 
 /* "[key]": a number where it is one. */
@@ -310,6 +310,7 @@ plim_status plim_format_method(plim_run *run, plim_val self, const plim_args *ar
     formatting f = {.args = args, .markup = self.markup};
     plim_buf *buf;
     PLIM_TRY(plim_buf_new(run, &buf));
+    PLIM_TRY(plim_work_chars(run, self.u.s->bytes));
     PLIM_TRY(vformat(run, &f, self.u.s, 3, buf));
     PLIM_TRY(plim_buf_take(run, buf, out));
     out->markup = self.markup;

@@ -156,6 +156,7 @@ plim_status plim_put_text(plim_run *run, plim_buf *buf, const plim_field *field,
     plim_str part = *s;
     if (field->precision >= 0)
         part.bytes = plim_str_seek(s, (size_t)field->precision);
+    PLIM_TRY(plim_work_bytes(run, part.bytes));
     int64_t length = (int64_t)plim_str_length(&part);
     int64_t lack = field->width > length ? field->width - length : 0;
     int64_t before = field->align == '>' ? lack : field->align == '^' ? lack / 2 : 0;

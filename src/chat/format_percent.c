@@ -156,10 +156,11 @@ static plim_status put_float(plim_run *run, plim_buf *buf, plim_field *field, pl
 static plim_status put_char(plim_run *run, plim_buf *buf, plim_field *field, plim_val v)
 {
     char utf8[4];
-    plim_str one = {.data = utf8};
+    /* A number bears no mark, and may be one of the context: what it spells counts as input. */
+    plim_str one = {.data = utf8, .input = true};
     field->precision = -1;
     field->zero = false;
-    if (v.kind == PLIM_V_STR && plim_str_length(v.u.s) == 1)
+    if (v.kind == PLIM_V_STR && v.u.s->bytes <= 4 && plim_str_length(v.u.s) == 1)
         return plim_put_text(run, buf, field, v.u.s);
     if (!plim_is_integral(v))
         return plim_run_fail(run, PLIM_E_FORMAT, "%%c requires int or char");
@@ -192,8 +193,12 @@ static plim_status convert(plim_run *run, percent *p, plim_buf *buf)
     PLIM_TRY(parse_field(run, p, &field, &v, &has_value));
     if (field.type == '%')
         return plim_buf_add(run, buf, p->format, p->at - 1, p->at);
-    if (!strchr("diuoxXeEfFgGcrsa", field.type))
-        return plim_run_fail(run, PLIM_E_FORMAT, "unsupported format character '%c'", field.type);
+    if (!strchr("diuoxXeEfFgGcrsa", field.type)) {
+        uint32_t code;
+        const char *at = p->format->data + p->at - 1;
+        return plim_run_fail(run, PLIM_E_FORMAT, "unsupported format character '%.*s'",
+                             (int)plim_str_char(p->format, p->at - 1, &code), at);
+    }
     if (!has_value)
         PLIM_TRY(next_value(run, p, &v));
     if (strchr("diuoxX", field.type))
@@ -213,6 +218,7 @@ plim_status plim_percent(plim_run *run, const plim_str *format, plim_val args, b
     percent p = {.format = format, .args = args, .markup = markup};
     plim_buf *buf;
     PLIM_TRY(plim_buf_new(run, &buf));
+    PLIM_TRY(plim_work_chars(run, format->bytes));
     while (p.at < format->bytes) {
         const char *found = memchr(format->data + p.at, '%', format->bytes - p.at);
         size_t to = found ? (size_t)(found - format->data) : format->bytes;

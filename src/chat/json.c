@@ -154,6 +154,7 @@ static plim_status write_str(plim_run *run, plim_buf *buf, const plim_str *s, bo
 {
     size_t from = 0;
     bool input = plim_str_input(s, 0, s->bytes);
+    PLIM_TRY(plim_work_chars(run, s->bytes));
     PLIM_TRY(plim_buf_put(run, buf, "\"", 1, input));
     for (size_t i = 0; i < s->bytes;) {
         unsigned char c = (unsigned char)s->data[i];

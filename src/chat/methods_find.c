@@ -86,7 +86,7 @@ static plim_status partition(plim_run *run, plim_val self, const plim_val *args,
     PLIM_TRY(plim_to_str(run, args[0], "the separator", &sep));
     if (!sep->bytes)
         return plim_run_fail(run, PLIM_E_FORMAT, "empty separator");
-    PLIM_TRY(plim_work(run, s->bytes / 64 * (sep->bytes / 64 + 1)));
+    PLIM_TRY(right ? plim_work_find_last(run, s->bytes, sep) : plim_work_find(run, s->bytes, sep));
     size_t at =
         right ? plim_str_find_last(s, sep, 0, s->bytes) : plim_str_find(s, sep, 0, s->bytes);
     size_t cuts[4] = {0, at, at + sep->bytes, s->bytes};
@@ -129,7 +129,7 @@ static plim_status bounds(plim_run *run, const plim_str *s, plim_val start, plim
     *empty = false;
     if (start.kind == PLIM_V_MISSING && end.kind == PLIM_V_MISSING)
         return PLIM_OK;
-    PLIM_TRY(plim_work_bytes(run, s->bytes));
+    PLIM_TRY(plim_work_chars(run, s->bytes)); /* its length, and two places looked for */
     length = (int64_t)plim_str_length(s);
     for (int i = 0; i < 2; i++) {
         if (given[i].kind == PLIM_V_MISSING || given[i].kind == PLIM_V_NONE)
@@ -152,7 +152,8 @@ static plim_status find(plim_run *run, plim_val self, const plim_val *args, bool
     bool empty;
     PLIM_TRY(plim_to_str(run, args[0], "what is looked for", &needle));
     PLIM_TRY(bounds(run, s, args[1], args[2], &from, &to, &empty));
-    PLIM_TRY(plim_work(run, s->bytes / 64 * (last ? needle->bytes / 64 + 1 : 1)));
+    PLIM_TRY(last ? plim_work_find_last(run, s->bytes, needle)
+                  : plim_work_find(run, s->bytes, needle));
     size_t at = empty  ? SIZE_MAX
                 : last ? plim_str_find_last(s, needle, from, to)
                        : plim_str_find(s, needle, from, to);
@@ -210,7 +211,8 @@ METHOD(str_count)
     (void)raw;
     PLIM_TRY(plim_to_str(run, args[0], "what is counted", &needle));
     PLIM_TRY(bounds(run, s, args[1], args[2], &from, &to, &empty));
-    PLIM_TRY(plim_work_bytes(run, s->bytes));
+    PLIM_TRY(plim_work(run, s->bytes / 8)); /* there may be as many as there are bytes */
+    PLIM_TRY(plim_work_find(run, s->bytes, needle));
     if (!empty && !needle->bytes) {
         plim_str part = {.data = s->data + from, .bytes = to - from};
         count = (int64_t)plim_str_length(&part) + 1;
@@ -246,6 +248,7 @@ static plim_status affix(plim_run *run, plim_val self, const plim_val *args, boo
         plim_val v = args[0].kind == PLIM_V_TUPLE ? args[0].u.list->at[i] : args[0];
         PLIM_TRY(plim_work(run, 1));
         PLIM_TRY(plim_to_str(run, v, "a beginning or end", &one));
+        PLIM_TRY(plim_work_bytes(run, one->bytes));
         found = !empty && from <= to && fits(self.u.s, from, to, one, end);
     }
     *out = plim_bool(found);
@@ -269,6 +272,7 @@ static plim_status remove_affix(plim_run *run, plim_val self, plim_val what, boo
 {
     const plim_str *one, *s = self.u.s;
     PLIM_TRY(plim_to_str(run, what, "what is removed", &one));
+    PLIM_TRY(plim_work_bytes(run, one->bytes));
     bool found = fits(s, 0, s->bytes, one, end);
     size_t cut = found ? one->bytes : 0;
     PLIM_TRY(plim_str_part(run, s, end ? 0 : cut, end ? s->bytes - cut : s->bytes, out));
@@ -311,7 +315,6 @@ METHOD(str_translate)
         plim_val to;
         bool found;
         size_t n = plim_str_char(self.u.s, i, &code);
-        bool input = plim_str_input(self.u.s, i, i + n);
         PLIM_TRY(plim_work(run, 1));
         PLIM_TRY(plim_dict_get(run, args[0].u.dict, plim_int(code), &to, &found));
         if (!found)
@@ -319,7 +322,7 @@ METHOD(str_translate)
         else if (to.kind == PLIM_V_STR)
             PLIM_TRY(plim_buf_all(run, buf, to.u.s));
         else if (to.kind == PLIM_V_INT && to.u.i >= 0 && to.u.i < 0x110000)
-            PLIM_TRY(plim_buf_char(run, buf, (uint32_t)to.u.i, input));
+            PLIM_TRY(plim_buf_char(run, buf, (uint32_t)to.u.i, true)); /* as of %c */
         else if (to.kind != PLIM_V_NONE)
             return plim_run_fail(run, PLIM_E_FORMAT,
                                  "character mapping must return an integer, "

@@ -44,6 +44,7 @@ METHOD(str_swapcase)
     UNUSED_ARGS;
     plim_buf *buf;
     PLIM_TRY(plim_buf_new(run, &buf));
+    PLIM_TRY(plim_work(run, self.u.s->bytes / 2));
     for (size_t i = 0; i < self.u.s->bytes;) {
         uint32_t code;
         size_t n = plim_str_char(self.u.s, i, &code);
@@ -67,6 +68,7 @@ METHOD(str_title)
     plim_buf *buf;
     bool inside = false; /* of a word */
     PLIM_TRY(plim_buf_new(run, &buf));
+    PLIM_TRY(plim_work(run, self.u.s->bytes / 2));
     for (size_t i = 0; i < self.u.s->bytes;) {
         uint32_t code;
         size_t n = plim_str_char(self.u.s, i, &code);
@@ -83,70 +85,68 @@ METHOD(str_title)
 
 /* ---- classes ---- */
 
-static plim_val all_are(plim_val self, unsigned flags, bool empty)
+static plim_status all_are(plim_run *run, plim_val self, unsigned flags, bool empty, plim_val *out)
 {
+    PLIM_TRY(plim_work_chars(run, self.u.s->bytes));
+    *out = plim_bool(false);
     for (size_t i = 0; i < self.u.s->bytes;) {
         uint32_t code;
         i += plim_str_char(self.u.s, i, &code);
         if (!(plim_char_flags(code) & flags))
-            return plim_bool(false);
+            return PLIM_OK;
     }
-    return plim_bool(self.u.s->bytes ? true : empty);
+    *out = plim_bool(self.u.s->bytes ? true : empty);
+    return PLIM_OK;
 }
 
 METHOD(str_isalnum)
 {
     UNUSED_ARGS;
-    *out = all_are(self, PLIM_CHAR_ALPHA | PLIM_CHAR_DECIMAL | PLIM_CHAR_DIGIT | PLIM_CHAR_NUMERIC,
-                   false);
-    return PLIM_OK;
+    return all_are(run, self,
+                   PLIM_CHAR_ALPHA | PLIM_CHAR_DECIMAL | PLIM_CHAR_DIGIT | PLIM_CHAR_NUMERIC, false,
+                   out);
 }
 
 METHOD(str_isalpha)
 {
     UNUSED_ARGS;
-    *out = all_are(self, PLIM_CHAR_ALPHA, false);
-    return PLIM_OK;
+    return all_are(run, self, PLIM_CHAR_ALPHA, false, out);
 }
 
 METHOD(str_isdecimal)
 {
     UNUSED_ARGS;
-    *out = all_are(self, PLIM_CHAR_DECIMAL, false);
-    return PLIM_OK;
+    return all_are(run, self, PLIM_CHAR_DECIMAL, false, out);
 }
 
 METHOD(str_isdigit)
 {
     UNUSED_ARGS;
-    *out = all_are(self, PLIM_CHAR_DIGIT, false);
-    return PLIM_OK;
+    return all_are(run, self, PLIM_CHAR_DIGIT, false, out);
 }
 
 METHOD(str_isnumeric)
 {
     UNUSED_ARGS;
-    *out = all_are(self, PLIM_CHAR_NUMERIC, false);
-    return PLIM_OK;
+    return all_are(run, self, PLIM_CHAR_NUMERIC, false, out);
 }
 
 METHOD(str_isspace)
 {
     UNUSED_ARGS;
-    *out = all_are(self, PLIM_CHAR_SPACE, false);
-    return PLIM_OK;
+    return all_are(run, self, PLIM_CHAR_SPACE, false, out);
 }
 
 METHOD(str_isprintable)
 {
     UNUSED_ARGS;
-    *out = all_are(self, PLIM_CHAR_PRINTABLE, true);
-    return PLIM_OK;
+    return all_are(run, self, PLIM_CHAR_PRINTABLE, true, out);
 }
 
 METHOD(str_isascii)
 {
     UNUSED_ARGS;
+    PLIM_TRY(plim_work_chars(run, self.u.s->bytes));
     *out = plim_bool(true);
     for (size_t i = 0; i < self.u.s->bytes; i++) {
         if ((unsigned char)self.u.s->data[i] >= 0x80)
@@ -161,29 +161,29 @@ METHOD(str_isidentifier)
     uint32_t code;
     size_t first = self.u.s->bytes ? plim_str_char(self.u.s, 0, &code) : 0;
     plim_str rest = {.data = self.u.s->data + first, .bytes = self.u.s->bytes - first};
-    *out = plim_bool(first && (plim_char_flags(code) & PLIM_CHAR_NAME) &&
-                     all_are(plim_text(&rest), PLIM_CHAR_NAME_MORE, true).u.b);
-    return PLIM_OK;
+    *out = plim_bool(false);
+    if (!first || !(plim_char_flags(code) & PLIM_CHAR_NAME))
+        return PLIM_OK;
+    return all_are(run, plim_text(&rest), PLIM_CHAR_NAME_MORE, true, out);
 }
 
 METHOD(str_islower)
 {
     UNUSED_ARGS;
-    *out = plim_bool(plim_str_all_lower(self.u.s));
-    return PLIM_OK;
+    return plim_str_all_lower(run, self.u.s, out);
 }
 
 METHOD(str_isupper)
 {
     UNUSED_ARGS;
-    *out = plim_bool(plim_str_all_upper(self.u.s));
-    return PLIM_OK;
+    return plim_str_all_upper(run, self.u.s, out);
 }
 
 METHOD(str_istitle)
 {
     UNUSED_ARGS;
     bool some = false, inside = false;
+    PLIM_TRY(plim_work_chars(run, self.u.s->bytes));
     *out = plim_bool(false);
     for (size_t i = 0; i < self.u.s->bytes;) {
         uint32_t code;
@@ -212,6 +212,7 @@ static plim_status fill_of(plim_run *run, plim_val self, plim_val given, const p
         PLIM_TRY(plim_str_escape(run, *fill, &given));
         *fill = given.u.s;
     }
+    PLIM_TRY(plim_work_bytes(run, (*fill)->bytes));
     if (plim_str_length(*fill) == 1)
         return PLIM_OK;
     return plim_run_fail(run, PLIM_E_FORMAT,
@@ -225,7 +226,8 @@ static plim_status lacking(plim_run *run, plim_val self, const plim_val *args, i
     int64_t width;
     PLIM_TRY(plim_to_index(run, args[0], "the width", &width));
     PLIM_TRY(fill_of(run, self, args[1], fill));
-    int64_t length = (int64_t)plim_str_length(self.u.s);
+    int64_t length;
+    PLIM_TRY(plim_length(run, self, &length));
     *lack = width > length ? width - length : 0;
     return PLIM_OK;
 }
@@ -267,8 +269,9 @@ METHOD(str_center)
 METHOD(str_zfill)
 {
     static const plim_str zero = {.data = "0", .bytes = 1};
-    int64_t width, length = (int64_t)plim_str_length(self.u.s);
+    int64_t width, length;
     (void)raw;
+    PLIM_TRY(plim_length(run, self, &length));
     PLIM_TRY(plim_to_index(run, args[0], "the width", &width));
     *out = self;
     if (width <= length)
@@ -291,6 +294,7 @@ METHOD(str_expandtabs)
     if (args[0].kind != PLIM_V_MISSING)
         PLIM_TRY(plim_to_index(run, args[0], "the tab size", &size));
     PLIM_TRY(plim_buf_new(run, &buf));
+    PLIM_TRY(plim_work_chars(run, self.u.s->bytes));
     for (size_t i = 0; i < self.u.s->bytes;) {
         uint32_t code;
         size_t n = plim_str_char(self.u.s, i, &code);

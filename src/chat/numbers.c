@@ -48,6 +48,7 @@ plim_status plim_parse_int(plim_run *run, const plim_str *s, int64_t base, int64
     char text[5000];
     size_t n, i = 0;
     *valid = false;
+    PLIM_TRY(plim_work_chars(run, s->bytes));
     if (base != 0 && (base < 2 || base > 36))
         return PLIM_OK;
     if (!plain(s, text, sizeof text, &n))

@@ -73,6 +73,7 @@ static plim_status repr_str(plim_run *run, plim_buf *buf, const plim_str *s)
     char quote = single && !both ? '"' : '\'';
     bool input = plim_str_input(s, 0, s->bytes); /* the choice of quotes came from there */
     size_t from = 0;
+    PLIM_TRY(plim_work_chars(run, s->bytes));
     PLIM_TRY(plim_buf_put(run, buf, &quote, 1, input));
     for (size_t i = 0; i < s->bytes;) {
         uint32_t code;

@@ -56,7 +56,12 @@ static inline plim_status plim_run_error(const plim_run *run)
 }
 /* Count work: LIMIT past PLIM_CHAT_MAX_STEPS. */
 plim_status plim_work(plim_run *run, uint64_t steps);
+/* Of bytes that are copied or compared; of those that are looked at one character at a time; of a
+ * search for `needle` in so many bytes, as long as the worst text makes it. */
 plim_status plim_work_bytes(plim_run *run, uint64_t bytes);
+plim_status plim_work_chars(plim_run *run, uint64_t bytes);
+plim_status plim_work_find(plim_run *run, uint64_t bytes, const plim_str *needle);
+plim_status plim_work_find_last(plim_run *run, uint64_t bytes, const plim_str *needle);
 void *plim_run_new(plim_run *run, size_t count, size_t size); /* NULL: plim_run_error */
 /* Walks through nested values: LIMIT beyond PLIM_CHAT_MAX_DEPTH. */
 plim_status plim_deeper(plim_run *run);

@@ -240,6 +240,16 @@ size_t plim_str_length(const plim_str *s)
     return n;
 }
 
+int plim_str_shown(const plim_str *name)
+{
+    size_t n = name->bytes;
+    if (n > 80) {
+        for (n = 80; n && continues(name->data[n]);)
+            n--;
+    }
+    return (int)n;
+}
+
 size_t plim_str_seek(const plim_str *s, size_t n)
 {
     size_t i = 0;
@@ -403,6 +413,7 @@ plim_status plim_str_escape(plim_run *run, const plim_str *s, plim_val *out)
     plim_buf *buf;
     size_t from = 0;
     PLIM_TRY(plim_buf_new(run, &buf));
+    PLIM_TRY(plim_work_chars(run, s->bytes));
     for (size_t i = 0; i < s->bytes; i++) {
         const char *found = s->data[i] ? strchr(special, s->data[i]) : NULL;
         if (!found)

@@ -9,7 +9,7 @@ plim_status plim_str_replace(plim_run *run, const plim_str *s, const plim_str *b
     plim_buf *buf;
     size_t from = 0, search = 0;
     PLIM_TRY(plim_buf_new(run, &buf));
-    PLIM_TRY(plim_work_bytes(run, s->bytes));
+    PLIM_TRY(plim_work_find(run, s->bytes, before));
     for (; count != 0; count -= count > 0) {
         size_t at = plim_str_find(s, before, search, s->bytes);
         if (at == SIZE_MAX)
@@ -60,7 +60,7 @@ static plim_status split_at_right(plim_run *run, plim_val s, const plim_str *sep
 {
     size_t to = s.u.s->bytes;
     for (; limit != 0; limit -= limit > 0) {
-        PLIM_TRY(plim_work(run, (to / 64) * (sep->bytes / 64)));
+        PLIM_TRY(plim_work(run, (to / 64) * (sep->bytes / 32)));
         size_t at = plim_str_find_last(s.u.s, sep, 0, to);
         if (at == SIZE_MAX)
             break;
@@ -127,7 +127,9 @@ plim_status plim_str_split(plim_run *run, plim_val s, const plim_str *sep, int64
                            bool right, plim_list **out)
 {
     PLIM_TRY(plim_list_new(run, 0, out));
-    PLIM_TRY(plim_work_bytes(run, s.u.s->bytes));
+    PLIM_TRY(!sep    ? plim_work_chars(run, s.u.s->bytes)
+             : right ? plim_work_find_last(run, s.u.s->bytes, sep)
+                     : plim_work_find(run, s.u.s->bytes, sep));
     if (sep && !sep->bytes)
         return plim_run_fail(run, PLIM_E_FORMAT, "empty separator");
     if (!right)
@@ -147,7 +149,7 @@ plim_status plim_str_lines(plim_run *run, plim_val s, bool keep_ends, plim_list 
 {
     size_t from = 0;
     PLIM_TRY(plim_list_new(run, 0, out));
-    PLIM_TRY(plim_work_bytes(run, s.u.s->bytes));
+    PLIM_TRY(plim_work_chars(run, s.u.s->bytes));
     for (size_t at = 0; at < s.u.s->bytes;) {
         uint32_t code, after;
         size_t n = plim_str_char(s.u.s, at, &code);
@@ -172,7 +174,7 @@ plim_status plim_str_strip_val(plim_run *run, plim_val s, plim_val chars, unsign
     size_t from, to;
     if (chars.kind != PLIM_V_MISSING && chars.kind != PLIM_V_NONE)
         PLIM_TRY(plim_to_str(run, chars, "what is stripped", &set));
-    PLIM_TRY(plim_work(run, s.u.s->bytes / 16 * (set ? set->bytes / 4 + 1 : 1)));
+    PLIM_TRY(plim_work(run, s.u.s->bytes / 8 * (set ? set->bytes / 4 + 1 : 1)));
     plim_str_strip(s.u.s, set, sides, &from, &to);
     PLIM_TRY(plim_str_part(run, s.u.s, from, to, out));
     out->markup = s.markup;
@@ -198,6 +200,7 @@ plim_status plim_str_pad(plim_run *run, const plim_str *s, int64_t left, int64_t
 plim_status plim_str_center(plim_run *run, const plim_str *s, int64_t width, const plim_str *fill,
                             plim_val *out)
 {
+    PLIM_TRY(plim_work_bytes(run, s->bytes));
     int64_t length = (int64_t)plim_str_length(s);
     if (width <= length)
         return plim_str_part(run, s, 0, s->bytes, out);
@@ -231,28 +234,32 @@ plim_status plim_str_capitalize(plim_run *run, plim_val s, plim_val *out)
 }
 
 /* Whether there is a letter with case, and none of the other case or of title case. */
-static bool all_of(const plim_str *s, unsigned want, unsigned forbidden)
+static plim_status all_of(plim_run *run, const plim_str *s, unsigned want, unsigned forbidden,
+                          plim_val *out)
 {
     bool some = false;
+    PLIM_TRY(plim_work_chars(run, s->bytes));
+    *out = plim_bool(false);
     for (size_t i = 0; i < s->bytes;) {
         uint32_t code;
         i += plim_str_char(s, i, &code);
         unsigned flags = plim_char_flags(code);
         if (flags & (forbidden | PLIM_CHAR_TITLE))
-            return false;
+            return PLIM_OK;
         some = some || (flags & want);
     }
-    return some;
+    *out = plim_bool(some);
+    return PLIM_OK;
 }
 
-bool plim_str_all_lower(const plim_str *s)
+plim_status plim_str_all_lower(plim_run *run, const plim_str *s, plim_val *out)
 {
-    return all_of(s, PLIM_CHAR_LOWER, PLIM_CHAR_UPPER);
+    return all_of(run, s, PLIM_CHAR_LOWER, PLIM_CHAR_UPPER, out);
 }
 
-bool plim_str_all_upper(const plim_str *s)
+plim_status plim_str_all_upper(plim_run *run, const plim_str *s, plim_val *out)
 {
-    return all_of(s, PLIM_CHAR_UPPER, PLIM_CHAR_LOWER);
+    return all_of(run, s, PLIM_CHAR_UPPER, PLIM_CHAR_LOWER, out);
 }
 
 plim_status plim_str_join(plim_run *run, const plim_str *sep, plim_val items, bool convert,

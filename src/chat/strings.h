@@ -26,7 +26,7 @@ plim_status plim_str_join(plim_run *run, const plim_str *sep, plim_val items, bo
                           plim_val *out);
 /* The filter escape: Markup stays, all else becomes text and is escaped. */
 plim_status plim_escape(plim_run *run, plim_val v, plim_val *out);
-bool plim_str_all_lower(const plim_str *s);
-bool plim_str_all_upper(const plim_str *s);
+plim_status plim_str_all_lower(plim_run *run, const plim_str *s, plim_val *out);
+plim_status plim_str_all_upper(plim_run *run, const plim_str *s, plim_val *out);
 
 #endif

@@ -71,8 +71,7 @@ TEST(is_lower)
     const plim_str *s;
     UNUSED_ARGS;
     PLIM_TRY(plim_to_text(run, self, &s));
-    *out = plim_bool(plim_str_all_lower(s));
-    return PLIM_OK;
+    return plim_str_all_lower(run, s, out);
 }
 
 TEST(is_upper)
@@ -80,8 +79,7 @@ TEST(is_upper)
     const plim_str *s;
     UNUSED_ARGS;
     PLIM_TRY(plim_to_text(run, self, &s));
-    *out = plim_bool(plim_str_all_upper(s));
-    return PLIM_OK;
+    return plim_str_all_upper(run, s, out);
 }
 
 static plim_status remainder_is(plim_run *run, plim_val v, plim_val divisor, int64_t want,
@@ -231,8 +229,8 @@ plim_status plim_apply_test(plim_run *run, const plim_str *name, plim_val value,
     const plim_builtin *fn = plim_test_find(name->data, name->bytes);
     plim_val truth;
     if (!fn)
-        return plim_run_fail(run, PLIM_E_FORMAT, "no test named '%.*s'",
-                             (int)(name->bytes < 80 ? name->bytes : 80), name->data);
+        return plim_run_fail(run, PLIM_E_FORMAT, "no test named '%.*s'", plim_str_shown(name),
+                             name->data);
     PLIM_TRY(plim_call_builtin(run, fn, value, args, &truth));
     *out = plim_truth(truth);
     return PLIM_OK;

@@ -35,6 +35,24 @@ plim_status plim_work_bytes(plim_run *run, uint64_t bytes)
     return plim_work(run, bytes / 64);
 }
 
+plim_status plim_work_chars(plim_run *run, uint64_t bytes)
+{
+    return plim_work(run, bytes / 8);
+}
+
+plim_status plim_work_find(plim_run *run, uint64_t bytes, const plim_str *needle)
+{
+    uint64_t unit = needle->bytes < 2 ? 64 : needle->bytes < 32 ? 16 : 8;
+    return plim_work(run, bytes / unit + (needle->bytes <= bytes ? needle->bytes / unit : 0));
+}
+
+plim_status plim_work_find_last(plim_run *run, uint64_t bytes, const plim_str *needle)
+{
+    /* compares the needle wherever its first byte stands */
+    return plim_work(run, needle->bytes < 2 ? bytes / 64
+                                            : bytes / 8 + bytes / 64 * (needle->bytes / 32));
+}
+
 void *plim_run_new(plim_run *run, size_t count, size_t size)
 {
     return plim_arena_new(&run->arena, count, size, run->err);

@@ -217,6 +217,8 @@ int plim_str_compare(const plim_str *a, const plim_str *b);
 bool plim_str_input(const plim_str *s, size_t from, size_t to);
 /* Code points; the byte where the n-th begins (n <= length). */
 size_t plim_str_length(const plim_str *s);
+/* Bytes of a name that a message shows: at most 80, and no half of a character. */
+int plim_str_shown(const plim_str *name);
 size_t plim_str_seek(const plim_str *s, size_t n);
 /* The character at byte `at`, its length. */
 size_t plim_str_char(const plim_str *s, size_t at, uint32_t *code);

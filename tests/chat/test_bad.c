@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "chat/support.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -207,6 +208,147 @@ static void test_limits(void **state)
     expect(PLIM_E_LIMIT, "64 bits", "{{ n }}", "{\"n\": 123456789012345678901234567890}");
 }
 
+/* What scans a long string counts the bytes: the cap on steps ends it in time. */
+static const struct {
+    const char *s, *expression;
+} scans[] = {
+    {"'b' * 4000000", "s.isalpha()"},
+    {"'b' * 4000000", "s.islower()"},
+    {"'b' * 4000000", "s is lower"},
+    {"'B' * 4000000", "s is upper"},
+    {"' ' * 4000000", "s.isspace()"},
+    {"'b' * 4000000", "s.isprintable()"},
+    {"'b' * 4000000", "s.isidentifier()"},
+    {"'b' * 4000000", "s.isascii()"},
+    {"'B b ' * 1000000", "s.istitle()"},
+    {"'\\u00e9' * 2000000", "s.isalpha()"},
+    {"'\\u4e00 ' * 1000000", "s|wordcount"},
+    {"' ' * 4000000", "s|trim"},
+    {"'Bb ' * 1000000", "s.istitle()"},
+    {"'a ' * 1000000", "s|wordcount"},
+    {"'b' * 4000000", "s.center(3)"},
+    {"'b' * 4000000", "s.zfill(3)"},
+    {"'b' * 4000000", "s.ljust(3)|length"},
+    {"'b' * 4000000", "'%c' % s if 0 else s[-1]"},
+    {"'b' * 4000000", "s.startswith(s ~ '')"},
+    {"'b' * 4000000", "s.startswith('c', 3999999)"},
+    {"'b' * 4000000", "s.endswith(('c' ~ s)[1:])"},
+    {"'b' * 4000000", "s.removesuffix(s)"},
+    {"'b' * 4000000", "s.removeprefix(t)"},
+    {"'b' * 4000000", "s == t"},
+    {"'b' * 4000000", "s < t"},
+    {"'b' * 4000000", "s in [t]"},
+    {"'b' * 4000000", "s.count('b')"},
+    {"'b' * 4000000", "s.count('bb')"},
+    {"'b' * 4000000", "s.find('c')"},
+    {"'b' * 4000000", "s.find('cb')"},
+    {"'b' * 4000000", "s.rfind('cbbbbbbbbbbbbbbbbbbbbbb')"},
+    {"'b' * 4000000", "s.rfind('bc')"},
+    {"'b' * 4000000", "'cbbb' in s"},
+    {"'b' * 4000000", "'cbbbbbbbbbbbbbbbbbbbbbbbbbbbbb' in s"},
+    {"'b' * 4000000", "('c' ~ 'b' * 255) in s"},
+    {"'b' * 4000000", "('b' * 20 ~ 'c' ~ 'b' * 200) in s"},
+    {"'b' * 4000000", "('b' * 1000 ~ 'c' ~ 'b' * 1000) in s"},
+    {"'b' * 4000000", "('b' * 1999999 ~ 'c' ~ 'b' * 1999999) in s"},
+    {"'b' * 4000000", "s.partition('cbbb')|length"},
+    {"'b' * 4000000", "s.split('cbbb')|length"},
+    {"'b' * 4000000", "s.split()|length"},
+    {"'b' * 4000000", "s.splitlines()|length"},
+    {"'b' * 4000000", "s|int"},
+    {"' ' * 4000000", "s|int"},
+    {"' ' * 4000000", "s|float"},
+    {"'7' * 4000000", "s|int"},
+    {"'b' * 4000000", "s|length"},
+    {"'b' * 4000000", "s[3999998:]"},
+    {"'b' * 4000000", "s[1::1999998]"},
+    {"'b' * 4000000", "s|trim('b')"},
+    {"'b' * 4000000", "'%.1s' % s"},
+    {"'b' * 4000000", "'%.3999999s' % s"},
+    {"'b' * 4000000", "s|truncate(9)"},
+    {"'bB' * 2000000", "s.swapcase()"},
+    {"'b ' * 2000000", "s|title"},
+    {"'&' * 4000000", "s|striptags"},
+};
+
+static void test_scans(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i<sizeof scans / sizeof *scans; i += SLOWER> 4 ? 8 : 1) {
+        char text[400];
+        snprintf(text, sizeof text,
+                 "{%% set s = %s %%}{%% set t = s[1:] ~ s[0] %%}{%% for i in range(100000) %%}"
+                 "{%% if (%s) == 1.5 %%}x{%% endif %%}{%% endfor %%}",
+                 scans[i].s, scans[i].expression);
+        attempt a = try_on(text, "{}", STACK);
+        if (a.status != PLIM_E_LIMIT)
+            fail_msg("%s: %d '%s'", scans[i].expression, a.status, a.err.message);
+        if (a.seconds > 2.5 * SLOWER)
+            fail_msg("%s: %.2f s", scans[i].expression, a.seconds);
+        assert_int_equal(a.held, 0);
+    }
+}
+
+/* Messages are UTF-8: nothing is cut inside a character. */
+static void test_whole_characters(void **state)
+{
+    (void)state;
+    expect(PLIM_E_FORMAT, "character '\u00e9'", "{{ '%\u00e9' % 1 }}", "{}");
+    static const char *const templates[] = {"{{ d['%s'].x }}",
+                                            "{{ d|attr('%s') + 1 }}",
+                                            "{{ ''.%s.x }}",
+                                            "{{ x|%s }}",
+                                            "{{ x is %s }}",
+                                            "{{ '{%s}'.format(1) }}",
+                                            "{{ dict(%s=1, **d)[0].x }}"};
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        for (size_t lead = 0; lead < 2; lead++) {
+            char text[400], name[200];
+            size_t n = lead;
+            memset(name, 'a', lead);
+            for (; n < 120; n += 2)
+                memcpy(name + n, "\u00e9", 2);
+            name[n] = 0;
+            snprintf(text, sizeof text, templates[i], name);
+            attempt a = try_on(text, "{\"d\": {}}", STACK);
+            assert_int_not_equal(a.status, PLIM_OK);
+            const char *m = a.err.message, *end = m + strlen(m);
+            for (size_t step; m < end; m += step) {
+                uint32_t code;
+                size_t bad;
+                bool incomplete;
+                step = plim_utf8_decode(m, (size_t)(end - m), &code, &bad, &incomplete);
+                if (!step)
+                    fail_msg("%s: '%s'", templates[i], a.err.message);
+            }
+        }
+    }
+}
+
+/* ... and a conversation of a megabyte is far from the cap, in one message or in many. */
+static void test_megabyte(void **state)
+{
+    (void)state;
+    static const char template[] =
+        "{% for m in messages %}{% set c = m.content|trim %}"
+        "{% if '</think>' in c %}{% set c = c.split('</think>')[-1].lstrip('\\n') %}{% endif %}"
+        "{% if c.startswith('<tool_response>') and c.endswith('</tool_response>') %}x{% endif %}"
+        "{{ '<|im_start|>' + m.role + '\\n' + c.replace('\\r', '') + m|tojson }}"
+        "{{ c.rfind('<|') }}{{ c|length }}{{ c.strip() }}{{ c is string and c.isspace() }}"
+        "{% endfor %}";
+    for (size_t messages = 1; messages <= 10000; messages *= 10000) {
+        char *content =
+            repeat("{\"role\": \"user\", \"content\": \"", "ten bytes ", 100000 / messages, "\"}");
+        char *comma = repeat(",", content, 1, "");
+        char *start = repeat("{\"messages\": [", content, 1, "");
+        char *context = repeat(start, comma, messages - 1, "]}");
+        expect(PLIM_OK, NULL, template, context);
+        free(context);
+        free(start);
+        free(comma);
+        free(content);
+    }
+}
+
 static void test_nesting(void **state)
 {
     (void)state;
@@ -334,10 +476,11 @@ static void test_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),  cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_deepest), cmocka_unit_test(test_format),
-        cmocka_unit_test(test_unsafe),  cmocka_unit_test(test_unsupported),
-        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_scans),
+        cmocka_unit_test(test_megabyte),    cmocka_unit_test(test_whole_characters),
+        cmocka_unit_test(test_nesting),     cmocka_unit_test(test_deepest),
+        cmocka_unit_test(test_format),      cmocka_unit_test(test_unsafe),
+        cmocka_unit_test(test_unsupported), cmocka_unit_test(test_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

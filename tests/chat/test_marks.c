@@ -40,6 +40,11 @@ static const struct {
     {"{{ ('t' ~ s)[1:] }}{{ ('t' ~ s)[0] }}", "[in]t"},
     {"{{ ('t' ~ s)[::-1] }}", "[ni]t"},
     {"{{ ('ab' ~ s)[::2] }}", "a[i]"},
+    /* a number has no mark: what is made of one may be of the context */
+    {"{{ '%c%c' % (n + 55, 's') }}", "[<]s"},
+    {"{{ '%3c' % (n + 55) }}{{ '%c' % s[0] }}", "  [<i]"},
+    {"{{ '{:c}'.format(n + 55) }}", "[<]"},
+    {"{{ 'tin'.translate({116: n + 55}) }}", "[<]in"},
     {"{{ s[0] }}{{ s[-1] }}", "[in]"},
     {"{{ ws|trim }}", "[in]"},
     {"{{ ('t ' ~ ws).strip() }}", "t [ in]"},
