@@ -211,7 +211,7 @@ static plim_status rebuild_index(plim_vocab *vocab, uint32_t slot_count, size_t 
 /* ---- adding ---- */
 
 /* Another string of an id that has one. */
-static plim_status add_alias(plim_vocab *vocab, const plim_vocab_query *q, uint32_t id,
+static plim_status add_alias(plim_vocab *vocab, const plim_vocab_entry *entry, uint32_t id,
                              uint32_t *reference, plim_error *err)
 {
     plim_status status;
@@ -220,9 +220,9 @@ static plim_status add_alias(plim_vocab *vocab, const plim_vocab_query *q, uint3
     if ((status = plim_grow(vocab->alloc, &vocab->aliases, &vocab->alias_cap,
                             vocab->alias_count + 1, sizeof *vocab->aliases, err)) ||
         (status = plim_grow(vocab->alloc, &vocab->alias_ids, &vocab->alias_id_cap,
-                            vocab->alias_count + 1, sizeof *vocab->alias_ids, err)) ||
-        (status = store(vocab, &vocab->aliases[vocab->alias_count], q, err)))
+                            vocab->alias_count + 1, sizeof *vocab->alias_ids, err)))
         return status;
+    vocab->aliases[vocab->alias_count] = *entry;
     vocab->alias_ids[vocab->alias_count] = id;
     vocab->duplicate_ids = true;
     *reference = ALIAS | (uint32_t)vocab->alias_count++;
@@ -245,10 +245,7 @@ static plim_status move_string(plim_vocab *vocab, uint32_t *slot, uint32_t id, p
         from->tag = 0;
     }
     if (vocab->entries[id].tag) {
-        size_t bytes;
-        const char *text = plim_vocab_entry_text(vocab, &moved, &bytes);
-        plim_vocab_query q = query_of(vocab, text, bytes, PLIM_TOK_NONE);
-        plim_status status = add_alias(vocab, &q, id, &reference, err);
+        plim_status status = add_alias(vocab, &moved, id, &reference, err);
         if (status)
             return status;
     } else {
@@ -306,10 +303,13 @@ plim_status plim_vocab_add(plim_vocab *vocab, const char *text, size_t bytes, ui
     uint32_t *slot = probe(vocab, &q), reference = id;
     if (*slot != PLIM_TOK_NONE)
         return move_string(vocab, slot, id, err);
-    status = vocab->entries[id].tag ? add_alias(vocab, &q, id, &reference, err)
-                                    : store(vocab, &vocab->entries[id], &q, err);
-    if (status)
+    plim_vocab_entry entry;
+    bool again = vocab->entries[id].tag != 0;
+    if ((status = store(vocab, &entry, &q, err)) ||
+        (again && (status = add_alias(vocab, &entry, id, &reference, err))))
         return status;
+    if (!again)
+        vocab->entries[id] = entry;
     *slot = tag_of(q.hash) | reference;
     vocab->count++;
     vocab->longest = bytes > vocab->longest ? bytes : vocab->longest;
