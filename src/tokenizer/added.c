@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "tokenizer/classes.h"
 #include "tokenizer/internal.h"
 
 /* ---- the list ---- */
@@ -225,12 +226,10 @@ plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err)
     plim_run run = {.tok = tok, .alloc = tok->alloc};
     plim_status status = plim_matcher_open(&run.matcher, tok->alloc, err);
     added->raw.empty = added->normal.empty = true;
-    bool words = false;
     for (size_t i = 0; !status && i < added->count; i++) {
         plim_added_token *token = &added->items[i];
         if ((status = normalize_token(tok, &run, token, err)))
             break;
-        words = words || token->single_word;
         plim_trie *trie = token->normalized ? &added->normal : &added->raw;
         trie->empty = false;
         if (!token->normal_bytes) /* Hugging Face would cut text between all bytes there */
@@ -242,8 +241,6 @@ plim_status plim_added_finish(plim_tok *tok, plim_where where, plim_error *err)
     }
     plim_normal_scratch_free(&run.normal, tok->alloc);
     plim_matcher_close(&run.matcher);
-    if (!status && words)
-        status = plim_regex_class(&added->word, tok->alloc, PLIM_CLASS_WORD, err);
     if (!status) {
         settle_skip(added);
         mark_entries(tok);
@@ -258,17 +255,9 @@ void plim_added_free(plim_added *added, const plim_alloc *alloc)
     plim_delete(alloc, added->by_id);
     plim_delete(alloc, added->raw.nodes);
     plim_delete(alloc, added->normal.nodes);
-    plim_regex_close(&added->word);
 }
 
 /* ---- searching ---- */
-
-static bool is_space(uint32_t code)
-{
-    return (code >= 9 && code <= 13) || code == ' ' || code == 0x85 || code == 0xA0 ||
-           code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
-           code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
-}
 
 /* The character that ends at text[end]; valid UTF-8. */
 static size_t previous_start(const char *text, size_t end)
@@ -293,7 +282,7 @@ static size_t spaces_before(const char *text, size_t bytes, size_t at, size_t ta
 {
     while (at > taken) {
         size_t start = previous_start(text, at), length;
-        if (!is_space(code_at(text, bytes, start, &length)))
+        if (!plim_is_space(code_at(text, bytes, start, &length)))
             break;
         at = start;
     }
@@ -303,58 +292,40 @@ static size_t spaces_before(const char *text, size_t bytes, size_t at, size_t ta
 static size_t spaces_after(const char *text, size_t bytes, size_t at)
 {
     size_t length;
-    while (at < bytes && is_space(code_at(text, bytes, at, &length)))
+    while (at < bytes && plim_is_space(code_at(text, bytes, at, &length)))
         at += length;
     return at;
 }
 
-/* Is the character that begins at text[at] a \w? */
-static plim_status is_word(plim_run *run, const char *text, size_t bytes, size_t at, bool *out,
-                           plim_error *err)
+/* Is the character that begins at text[at] a \w of Rust's regex crate? */
+static bool is_word(const char *text, size_t bytes, size_t at)
 {
-    size_t length, begin, end;
-    code_at(text, bytes, at, &length);
-    plim_status status = plim_regex_search(run->tok->added.word, &run->matcher, text + at, length,
-                                           0, &begin, &end, err);
-    *out = !status && begin != SIZE_MAX;
-    return status;
+    size_t length;
+    return plim_class_mask(code_at(text, bytes, at, &length)) & PLIM_IS_WORD;
 }
 
-static plim_status in_a_word(plim_run *run, const char *text, size_t bytes, size_t begin,
-                             size_t end, bool *out, plim_error *err)
+static bool in_a_word(const plim_text *text, size_t begin, size_t end)
 {
-    plim_status status = PLIM_OK;
-    *out = false;
-    if (begin > 0)
-        status = is_word(run, text, bytes, previous_start(text, begin), out, err);
-    if (!status && !*out && end < bytes)
-        status = is_word(run, text, bytes, end, out, err);
-    return status;
+    return (begin > 0 && is_word(text->data, text->bytes, previous_start(text->data, begin))) ||
+           (end < text->bytes && is_word(text->data, text->bytes, end));
 }
 
 /* Does what stands at text[at..end) count as this token? */
-static plim_status is_wanted(plim_run *run, const plim_added_token *token, const plim_text *text,
-                             size_t at, size_t end, bool *out, plim_error *err)
+static bool is_wanted(const plim_run *run, const plim_added_token *token, const plim_text *text,
+                      size_t at, size_t end)
 {
-    bool in_word = false;
-    *out = false;
-    if (run->tok->split_special && token->skip)
-        return PLIM_OK;
-    plim_status status = token->single_word
-                             ? in_a_word(run, text->data, text->bytes, at, end, &in_word, err)
-                             : PLIM_OK;
-    *out = !in_word;
-    return status;
+    return !(run->tok->split_special && token->skip) &&
+           !(token->single_word && in_a_word(text, at, end));
 }
 
-plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_text *text,
-                              size_t from, size_t taken, plim_added_match *match, plim_error *err)
+void plim_added_search(const plim_run *run, const plim_trie *trie, const plim_text *text,
+                       size_t from, size_t taken, plim_added_match *match)
 {
     const plim_added *added = &run->tok->added;
     size_t spaces_end = match->spaces_end;
     match->token = NULL;
     if (trie->empty)
-        return PLIM_OK;
+        return;
     for (size_t at = from; at < text->bytes;) {
         size_t end = 0;
         uint32_t index = 0;
@@ -364,11 +335,8 @@ plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_t
             continue;
         }
         const plim_added_token *token = &added->items[index];
-        bool wanted;
-        plim_status status = is_wanted(run, token, text, at, end, &wanted, err);
-        if (status)
-            return status;
-        if (!wanted) { /* what it covered is passed over all the same */
+        if (!is_wanted(run, token, text, at,
+                       end)) { /* what it covered is passed over all the same */
             at = end;
             continue;
         }
@@ -382,7 +350,6 @@ plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_t
             match->end = spaces_end;
         }
         match->spaces_end = spaces_end;
-        return PLIM_OK;
+        return;
     }
-    return PLIM_OK;
 }

@@ -74,6 +74,11 @@ static inline uint64_t plim_class_mask(uint32_t code)
     return plim_class_bits[plim_class_of(code)];
 }
 
+static inline bool plim_is_space(uint32_t code)
+{
+    return plim_class_mask(code) & PLIM_IS_SPACE;
+}
+
 /* The character at text[0..), which is valid UTF-8; its length, 1 to 4. */
 static inline unsigned plim_char_at(const char *text, uint32_t *code)
 {

@@ -245,9 +245,8 @@ static plim_status cut_added(plim_run *run, const plim_text *text, bool normaliz
     size_t taken = 0, from = 0;
     plim_added_match match = {.spaces_end = 0};
     for (;;) {
-        plim_status status = plim_added_search(run, trie, text, from, taken, &match, err);
-        if (status)
-            return status;
+        plim_status status;
+        plim_added_search(run, trie, text, from, taken, &match);
         size_t end = match.token ? match.begin : text->bytes;
         if (taken < end) {
             plim_text rest = plim_text_part(text, taken, end);

@@ -39,9 +39,6 @@ typedef struct plim_regex plim_regex;
  * pattern at all; LIMIT: too large. */
 plim_status plim_regex_open(plim_regex **out, const plim_alloc *alloc, const char *pattern,
                             size_t bytes, bool literal, plim_where where, plim_error *err);
-/* A pattern in PCRE2's own syntax: for the classes of regex_translate.c. */
-plim_status plim_regex_open_raw(plim_regex **out, const plim_alloc *alloc, const char *pattern,
-                                size_t bytes, uint32_t options, plim_where where, plim_error *err);
 void plim_regex_close(plim_regex **regex);
 
 /* PCRE2's memory, from our allocator. */
@@ -71,11 +68,6 @@ plim_status plim_regex_search(const plim_regex *regex, plim_matcher *matcher, co
 plim_status plim_regex_translate(char **out, size_t *out_bytes, const plim_alloc *alloc,
                                  const char *pattern, size_t bytes, plim_where where,
                                  plim_error *err);
-
-/* The \w of Rust's regex crate (for single_word; classes.h has it without a pattern). */
-typedef enum plim_class { PLIM_CLASS_WORD } plim_class;
-plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_class which,
-                             plim_error *err);
 
 /* ---- added.c: added tokens ---- */
 
@@ -117,7 +109,6 @@ typedef struct plim_added {
     uint32_t next_id;   /* of the batch that is being added */
     bool started;
     plim_trie raw, normal; /* of tokens looked for before and after normalisation */
-    plim_regex *word;      /* \w, when a token has single_word */
 } plim_added;
 
 /* ---- the parts of a tokenizer, each known to its own file only; NULL: none ---- */
@@ -489,7 +480,7 @@ typedef struct plim_added_match {
     size_t resume;                 /* where the search goes on */
     size_t spaces_end;             /* of the run of spaces that was looked at last */
 } plim_added_match;
-plim_status plim_added_search(plim_run *run, const plim_trie *trie, const plim_text *text,
-                              size_t from, size_t taken, plim_added_match *match, plim_error *err);
+void plim_added_search(const plim_run *run, const plim_trie *trie, const plim_text *text,
+                       size_t from, size_t taken, plim_added_match *match);
 
 #endif

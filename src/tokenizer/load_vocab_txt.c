@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "tokenizer/classes.h"
 #include "tokenizer/load.h"
 
 /* Classes that are BertTokenizer, and model types that have it. */
@@ -47,13 +48,6 @@ static const char *const known[] = {"BertTokenizer",
                                     "vilt",
                                     "visual_bert"};
 
-static bool is_space(uint32_t code)
-{
-    return (code >= 9 && code <= 13) || code == ' ' || code == 0x85 || code == 0xA0 ||
-           code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
-           code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
-}
-
 /* A token without the spaces behind it; its id is the line's number. */
 static plim_status read_token(plim_loader *loader, const char *line, size_t bytes, int64_t offset,
                               plim_error *err)
@@ -68,7 +62,7 @@ static plim_status read_token(plim_loader *loader, const char *line, size_t byte
         while (start && ((unsigned char)line[start] & 0xC0) == 0x80)
             start--;
         plim_utf8_decode(line + start, bytes - start, &code, &bad, &incomplete);
-        if (!is_space(code))
+        if (!plim_is_space(code))
             break;
         bytes = start;
     }

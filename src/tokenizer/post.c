@@ -6,6 +6,7 @@
  * the text, and how often its spans are trimmed there. */
 #include "base/num.h"
 #include "base/utf8.h"
+#include "tokenizer/classes.h"
 #include "tokenizer/internal.h"
 
 enum { MAX_PROCESSORS = 16, MAX_TRIMS = 8, TEXT = -1 };
@@ -359,9 +360,7 @@ static bool is_space(const char *text, size_t bytes, bool raw, size_t *length)
         return *text == ' ';
     }
     *length = plim_utf8_decode(text, bytes, &code, &bad, &incomplete);
-    return code == 0x120 || (code >= 9 && code <= 13) || code == ' ' || code == 0x85 ||
-           code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
-           code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+    return code == 0x120 || plim_is_space(code); /* the alphabet's space, or one */
 }
 
 /* Characters of a token that are spaces, at its begin and at its end.  An added token is what

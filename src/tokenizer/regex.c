@@ -67,8 +67,9 @@ static plim_status compile_failed(int code, size_t offset, plim_status refused, 
                         (char *)text, offset);
 }
 
-plim_status plim_regex_open_raw(plim_regex **out, const plim_alloc *alloc, const char *pattern,
-                                size_t bytes, uint32_t options, plim_where where, plim_error *err)
+/* A pattern in PCRE2's own syntax. */
+static plim_status open_pcre2(plim_regex **out, const plim_alloc *alloc, const char *pattern,
+                              size_t bytes, uint32_t options, plim_where where, plim_error *err)
 {
     *out = NULL;
     plim_regex *regex = plim_new(alloc, 1, sizeof *regex, err);
@@ -115,14 +116,14 @@ plim_status plim_regex_open(plim_regex **out, const plim_alloc *alloc, const cha
         return plim_fail_at(err, PLIM_E_LIMIT, where, "pattern of %zu bytes, the limit is %d",
                             bytes, PLIM_TOK_MAX_PATTERN_BYTES);
     if (literal && bytes)
-        return plim_regex_open_raw(out, alloc, pattern, bytes, PCRE2_LITERAL, where, err);
+        return open_pcre2(out, alloc, pattern, bytes, PCRE2_LITERAL, where, err);
     char *translated;
     size_t length;
     plim_status status =
         plim_regex_translate(&translated, &length, alloc, pattern, bytes, where, err);
     if (status)
         return status;
-    status = plim_regex_open_raw(out, alloc, translated, length, PCRE2_UCP, where, err);
+    status = open_pcre2(out, alloc, translated, length, PCRE2_UCP, where, err);
     plim_delete(alloc, translated);
     return status;
 }

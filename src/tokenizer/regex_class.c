@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Character classes for PCRE2, written out with the code points that its Unicode 14 lacks: what
- * Oniguruma calls \s \w \d and \p{L}, and the classes that Hugging Face takes from Rust. */
+ * Oniguruma calls \s \w \d and \p{L}. */
 #include <string.h>
 
 #include "tokenizer/regex_class.h"
@@ -130,29 +130,4 @@ plim_status plim_pattern_put_shorthand(plim_pattern *p, char letter)
     default:
         return (status = put_word(p)) ? status : plim_pattern_put_text(p, WORD_EXTRA);
     }
-}
-
-/* ---- the classes of Rust ---- */
-
-static plim_status put_rust_word(plim_pattern *p)
-{
-    plim_status status = plim_pattern_put_text(p, "[");
-    if (!status)
-        status = put_word(p);
-    if (!status)
-        status = plim_pattern_put_text(p, "\\x{200c}\\x{200d}" WORD_EXTRA "]");
-    return status;
-}
-
-plim_status plim_regex_class(plim_regex **out, const plim_alloc *alloc, plim_class which,
-                             plim_error *err)
-{
-    plim_pattern p = {.alloc = alloc, .err = err};
-    *out = NULL;
-    (void)which;
-    plim_status status = put_rust_word(&p);
-    if (!status)
-        status = plim_regex_open_raw(out, alloc, p.text, p.used, PCRE2_UCP, PLIM_NOWHERE, err);
-    plim_delete(alloc, p.text);
-    return status;
 }
